@@ -72,6 +72,12 @@ class StorageSection:
         "Where it is kept what users store on the server: bookmarks and other private data, vCards, block lists. "
         'Without "default", it is where the accounts of each domain are, or where rooms are if it cannot be there.',
     )
+    pubsub: str = _option(
+        StoreType("pubsub", ROW_STORES, optional=True),
+        "",
+        "Where it is kept what users publish (XEP-0163): avatars, bookmarks, keys. "
+        'Without "default", it is where the accounts of each domain are, or where rooms are if it cannot be there.',
+    )
 
     def placeOf(self, kind: str) -> tuple[Place, str]:
         """See L{placeOf}."""
@@ -82,8 +88,8 @@ def placeOf(storage: StorageSection, kind: str) -> tuple[Place, str]:
     """
     Where the stores of a kind are, but for accounts: the key that says it, and the description; C{""}: nowhere.
 
-    What has no key of its own is where C{default} says, if there can be such a store; audit trails, rosters and
-    documents else where rooms are.
+    What has no key of its own is where C{default} says, if there can be such a store; audit trails, rosters,
+    documents and nodes else where rooms are.
     """
     if kind == "rooms":
         for key in ("rooms", "affiliations"):

@@ -26,6 +26,19 @@ from muccore.interfaces.auth import IAuthBackend
 from muccore.interfaces.components import IComponent
 from muccore.interfaces.handlers import HandlerContext, IHandlerFactory, InvalidOption
 from muccore.interfaces.occupants import IOccupantStore, Place
+from muccore.interfaces.pubsub import (
+    IPubSubStore,
+    ItemPage,
+    ItemQuery,
+    NodeChange,
+    NodeExists,
+    NoSuchNode,
+    PubSubItem,
+    StoredNode,
+    StoredSubscription,
+    TooManyItems,
+    TooManyNodes,
+)
 from muccore.interfaces.registration import IInvitations, IRegistrar, IssuedInvitation, RegistrationState
 from muccore.interfaces.rooms import (
     Affiliate,
@@ -65,12 +78,14 @@ __all__ = [
     "BadDescription", "DataTooLarge", "FoundRooms", "HandlerContext", "IAccountArchive", "IAccountStore", "IAccounts",
     "IAdministration", "IAnnouncements", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent",
     "IDeliveryObserver", "IDestination", "IDomain", "IDomainObserver", "IElsewhere", "IHandlerFactory",
-    "IHeldMessageObserver", "IInvitations", "IOccupantStore", "IRegistrar", "IRoomStore", "IRosterStore", "IRoute",
-    "IRouter", "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore", "IStoreFactory", "IStream",
-    "IStreamFeature", "IStreamManagement", "IUploadStore", "IUploadWriter", "IUserDataStore", "IUserDomain",
-    "IUserState", "InlineFeature", "InvalidOption", "IssuedInvitation", "ItemExists", "NameReserved", "NoSuchItem",
-    "NoSuchUpload", "NoSuchUser", "NotManageable", "Offering", "Place", "PublicRooms", "QueryRefused", "QuotaExceeded",
+    "IHeldMessageObserver", "IInvitations", "IOccupantStore", "IPubSubStore", "IRegistrar", "IRoomStore",
+    "IRosterStore", "IRoute", "IRouter", "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore",
+    "IStoreFactory", "IStream", "IStreamFeature", "IStreamManagement", "IUploadStore", "IUploadWriter",
+    "IUserDataStore", "IUserDomain", "IUserState", "InlineFeature", "InvalidOption", "IssuedInvitation", "ItemExists",
+    "ItemPage", "ItemQuery", "NameReserved", "NoSuchItem", "NoSuchNode", "NoSuchUpload", "NoSuchUser", "NodeChange",
+    "NodeExists", "NotManageable", "Offering", "Place", "PubSubItem", "PublicRooms", "QueryRefused", "QuotaExceeded",
     "RegistrationState", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch", "RosterChange", "RosterItem",
-    "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "StoredRoster", "Subject", "Tombstone", "Upload",
-    "UploadUsage", "UserAgent", "UserExists", "UserStatistics",
+    "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "StoredNode", "StoredRoster", "StoredSubscription",
+    "Subject", "Tombstone", "TooManyItems", "TooManyNodes", "Upload", "UploadUsage", "UserAgent", "UserExists",
+    "UserStatistics",
 ]

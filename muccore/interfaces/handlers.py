@@ -169,8 +169,9 @@ class HandlerContext:
         Get a store of the server. It is open while the handler has a domain.
 
         @param kind: C{"accounts"} (L{muccore.interfaces.IAuthBackend}), C{"rooms"}
-            (L{muccore.interfaces.IRoomStore}), C{"archive"} (L{muccore.interfaces.IArchiveStore}) or C{"userdata"} (of
-            the domain's users, L{muccore.interfaces.IUserDataStore}), if it has one.
+            (L{muccore.interfaces.IRoomStore}), C{"archive"} (L{muccore.interfaces.IArchiveStore}), C{"userdata"} (of
+            the domain's users, L{muccore.interfaces.IUserDataStore}) or C{"pubsub"} (their nodes,
+            L{muccore.interfaces.IPubSubStore}), if it has one.
         @raise BadDescription: if the server has no store of this kind.
         """
         if kind not in self.stores:

@@ -77,7 +77,7 @@ class IStoreFactory(IPlugin):
     kind = Attribute(
         "C{'accounts'} (the stores provide L{IAuthBackend}), C{'rooms'} (L{IRoomStore}), C{'occupants'} "
         "(L{IOccupantStore}), C{'archive'} (L{IArchiveStore}), C{'audit'} (L{IAuditStore}), C{'rosters'} "
-        "(L{IRosterStore}), C{'userdata'} (L{IUserDataStore}) or C{'uploads'} "
+        "(L{IRosterStore}), C{'userdata'} (L{IUserDataStore}), C{'pubsub'} (L{IPubSubStore}) or C{'uploads'} "
         "(L{IUploadStore<muccore.interfaces.uploads.IUploadStore>})."
     )
     scheme = Attribute("The word before the colon.")

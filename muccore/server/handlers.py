@@ -96,6 +96,9 @@ class HostHandlers:
         store = stores.userDataOf(host)
         if store is not None:
             self._stores["userdata"] = store
+        nodes = stores.pubSubOf(host)
+        if nodes is not None:
+            self._stores["pubsub"] = nodes
         self._reactor = reactor
         options = mucOptions(settings, host.domain)
         rosters = Rosters(stores.rosters, self._isOnline)

@@ -14,6 +14,7 @@ from muccore.interfaces import (
     IAuditStore,
     IAuthBackend,
     IOccupantStore,
+    IPubSubStore,
     IRoomStore,
     IRosterStore,
     IStore,
@@ -64,8 +65,8 @@ class ServerStores:
         if settings.upload.store:
             self.uploads = cast(IUploadStore, makeStore("uploads", settings.upload.store, settings.base, reactor))
             self.all.append((("upload", "store"), self.uploads))
-        self._userData: dict[str, IUserDataStore] = {}
-        self._addUserData(settings, reactor)
+        self._userData = self._ofUsers("userdata", settings, reactor)
+        self._pubSub = self._ofUsers("pubsub", settings, reactor)
 
     def _make(self, kind: str, settings: Settings, reactor: Any) -> IStore | None:
         """Make the store of a kind; C{None} if there is to be none."""
@@ -76,16 +77,19 @@ class ServerStores:
         self.all.append((place, made))
         return made
 
-    def _addUserData(self, settings: Settings, reactor: Any) -> None:
-        byLocation: dict[str, IUserDataStore] = {}
+    def _ofUsers(self, kind: str, settings: Settings, reactor: Any) -> dict[str, Any]:
+        """Make the stores of a kind for the users of all hosts, by domain."""
+        made: dict[str, Any] = {}
+        byLocation: dict[str, IStore] = {}
         for host in settings.hosts:
-            place, description = userDataPlace(settings, host)
+            place, description = placeOfUsers(kind, settings, host)
             if description is not None:
-                made = cast(IUserDataStore, makeStore("userdata", description, settings.base, reactor))
-                shared = byLocation.setdefault(getattr(made, "location", description), made)
-                self._userData[host.domain] = shared
-                if shared is made:
-                    self.all.append((place, made))
+                store = makeStore(kind, description, settings.base, reactor)
+                shared = byLocation.setdefault(getattr(store, "location", description), store)
+                made[host.domain] = shared
+                if shared is store:
+                    self.all.append((place, store))
+        return made
 
     def setCallBeforeSending(self, callBeforeSending: Callable[[Callable[[], object]], object]) -> None:
         """See L{IStore}."""
@@ -97,6 +101,10 @@ class ServerStores:
         """The documents of the users of a host; C{None} if there is nowhere to keep them."""
         return self._userData.get(host.domain)
 
+    def pubSubOf(self, host: Host) -> IPubSubStore | None:
+        """What the users of a host publish; C{None} if there is nowhere to keep it."""
+        return self._pubSub.get(host.domain)
+
     def accountsOf(self, host: Host) -> IAuthBackend:
         """The accounts of a host."""
         return self._accounts[host.accounts]
@@ -106,14 +114,15 @@ class ServerStores:
         return (store for description, store in self._accounts.items() if isManageable(store, description))
 
 
-def userDataPlace(settings: Settings, host: Host) -> tuple[Place, str | None]:
+def placeOfUsers(kind: str, settings: Settings, host: Host) -> tuple[Place, str | None]:
     """
-    The description of the store of documents of a host's users, and where it is configured: without a key for it, or
-    for all stores, where its accounts are, or where the rooms are if there cannot be documents; C{None} if there cannot
-    either.
+    The description of a store of what a host's users keep, and where it is configured: without a key for it, or for all
+    stores, where its accounts are, or where the rooms are if there is no such store; C{None} if there is none either.
+
+    @param kind: C{"userdata"} or C{"pubsub"}.
     """
-    place, description = settings.storage.placeOf("userdata")
-    if place not in (("storage", "userdata"), ("storage", "default")) and hasScheme("userdata", host.accounts):
+    place, description = settings.storage.placeOf(kind)
+    if place not in (("storage", kind), ("storage", "default")) and hasScheme(kind, host.accounts):
         return host.accountsAt, host.accounts
     return place, description or None
 
@@ -121,13 +130,14 @@ def userDataPlace(settings: Settings, host: Host) -> tuple[Place, str | None]:
 def permanent(settings: Settings) -> Iterator[tuple[str, str]]:
     """
     What a server keeps for ever, each with the description of its store: all but the places of occupants. Rosters,
-    trails and documents for which there is no store are left out.
+    trails, documents and nodes for which there is no store are left out.
     """
     for host in settings.hosts:
         yield f"accounts of {host.domain}", host.accounts
-        description = userDataPlace(settings, host)[1]
-        if description is not None:
-            yield f"userdata of {host.domain}", description
+        for kind in ("userdata", "pubsub"):
+            description = placeOfUsers(kind, settings, host)[1]
+            if description is not None:
+                yield f"{kind} of {host.domain}", description
     for kind in ("rooms", "archive", "audit", "rosters"):
         description = settings.storage.placeOf(kind)[1]
         if description:

@@ -20,6 +20,7 @@ from muccore.interfaces import (
     IAuditStore,
     IAuthBackend,
     IOccupantStore,
+    IPubSubStore,
     IRoomStore,
     IRosterStore,
     IStore,
@@ -36,6 +37,7 @@ KINDS: Final = {
     "audit": IAuditStore,
     "rosters": IRosterStore,
     "userdata": IUserDataStore,
+    "pubsub": IPubSubStore,
     "uploads": IUploadStore,
 }
 """The kinds of stores, and the interface of each."""

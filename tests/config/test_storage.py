@@ -10,11 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.config.errors import ConfigError
 from muccore.config.load import parse
 from muccore.config.schema import Settings
-from muccore.server.stores import ServerStores, occupantsPlace, permanent, userDataPlace
+from muccore.server.stores import ServerStores, occupantsPlace, permanent, placeOfUsers
 
 POSTGRESQL = "postgresql://muccore:s3cret@127.0.0.1/muccore"
 JOURNAL = f"{POSTGRESQL}?journal=var/archive"
-KINDS = ("rooms", "archive", "audit", "rosters", "userdata")
+KINDS = ("rooms", "archive", "audit", "rosters", "userdata", "pubsub")
 
 
 def read(storage: Mapping[str, str], backend: str | None = None) -> Settings:
@@ -40,8 +40,9 @@ class PlaceTests(SynchronousTestCase):
             self.assertEqual(section, "storage")
             found[kind] = (key, description)
         [host] = settings.hosts
-        (section, key), description = userDataPlace(settings, host)
-        found["userdata"] = (f"[{section}] {key}", description or "")
+        for kind in ("userdata", "pubsub"):
+            (section, key), description = placeOfUsers(kind, settings, host)
+            found[kind] = (f"[{section}] {key}", description or "")
         found["accounts"] = (" ".join(host.accountsAt), host.accounts)
         return found
 
@@ -49,7 +50,8 @@ class PlaceTests(SynchronousTestCase):
         """It is the place of everything that has no key of its own."""
         for default in ("sqlite:all.db", "memory:", JOURNAL):
             expected = dict.fromkeys(KINDS, ("default", default))
-            expected |= {"userdata": ("[storage] default", default), "accounts": ("storage default", default)}
+            expected |= dict.fromkeys(("userdata", "pubsub"), ("[storage] default", default))
+            expected["accounts"] = ("storage default", default)
             self.assertEqual(self.places({"default": default}), expected)
 
     def test_own(self) -> None:
@@ -60,7 +62,7 @@ class PlaceTests(SynchronousTestCase):
             {
                 "rooms": ("rooms", "sqlite:r"), "rosters": ("rosters", "sqlite:c"), "archive": ("default", "memory:"),
                 "audit": ("default", "memory:"), "userdata": ("[storage] default", "memory:"),
-                "accounts": ("auth backend", "sqlite:a"),
+                "pubsub": ("[storage] default", "memory:"), "accounts": ("auth backend", "sqlite:a"),
             },
         )  # fmt: skip
 
@@ -71,8 +73,10 @@ class PlaceTests(SynchronousTestCase):
             for kind in ("rooms", "audit", "rosters"):
                 self.assertEqual(places[kind], (key, "sqlite:r"))
             self.assertEqual(places["archive"], ("archive", ""))
-            self.assertEqual(places["userdata"], ("[auth] backend", "sqlite:a"))
-            self.assertEqual(self.places({key: "sqlite:r"}, "insecure:")["userdata"], (f"[storage] {key}", "sqlite:r"))
+            others = self.places({key: "sqlite:r"}, "insecure:")
+            for kind in ("userdata", "pubsub"):
+                self.assertEqual(places[kind], ("[auth] backend", "sqlite:a"))
+                self.assertEqual(others[kind], (f"[storage] {key}", "sqlite:r"))
 
     def test_noArchive(self) -> None:
         """With a default, there is no archive if its key has no value."""
@@ -95,12 +99,13 @@ class PlaceTests(SynchronousTestCase):
         """All stores are made, and are named by the key that says where they are."""
         settings = read({"default": "sqlite:all.db", "rooms": "sqlite:r"})
         keys = [key for (_, key), _ in ServerStores(settings, object()).all]
-        self.assertEqual(keys, ["default", "rooms", "occupants", *["default"] * 4])
+        self.assertEqual(keys, ["default", "rooms", "occupants", *["default"] * 5])
         self.assertEqual(
             dict(permanent(settings)),
             {
-                "accounts of x": "sqlite:all.db", "userdata of x": "sqlite:all.db", "rooms": "sqlite:r",
-                "archive": "sqlite:all.db", "audit": "sqlite:all.db", "rosters": "sqlite:all.db",
+                "accounts of x": "sqlite:all.db", "userdata of x": "sqlite:all.db",
+                "pubsub of x": "sqlite:all.db", "rooms": "sqlite:r", "archive": "sqlite:all.db",
+                "audit": "sqlite:all.db", "rosters": "sqlite:all.db",
             },
         )  # fmt: skip
 

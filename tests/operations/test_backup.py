@@ -29,7 +29,7 @@ class BackupTests(BackupTestCase):
     def test_written(self) -> None:
         """It is a private tar file with each database once; what is not in it is named, without its password."""
         lines = self.succeed("backup", self.backup)
-        kept = ["userdata of localhost", "rooms", "audit", "rosters"]
+        kept = ["userdata of localhost", "pubsub of localhost", "rooms", "audit", "rosters"]
         self.assertEqual(self.saved(), {"database-1.db": kept, "database-2.db": ["archive"]})
         self.assertEqual(stat.S_IMODE(os.stat(self.backup).st_mode), 0o600)
         self.assertEqual(lines[0], f"{self.backup}: {self.rooms}, {', '.join(kept)}")
@@ -48,11 +48,11 @@ class BackupTests(BackupTestCase):
         )  # fmt: skip
         self.assertEqual(
             backup.findDatabases(self.settings)[0][self.files.file("accounts.db")],
-            ["accounts of localhost", "userdata of localhost"],
+            ["accounts of localhost", "userdata of localhost", "pubsub of localhost"],
         )
         kinds = {purpose.split()[0] for purpose, _ in permanent(self.settings)}
         self.assertEqual(kinds, {*KINDS} - {"occupants"})
-        every = ["audit", "rosters", "userdata"]
+        every = ["audit", "rosters", "userdata", "pubsub"]
         self.files.configure(storage={key: f"sqlite:{key}.db" for key in every})
         databases, others = backup.findDatabases(self.settings)
         for key in every:

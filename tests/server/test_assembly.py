@@ -50,6 +50,7 @@ from muccore.session.session import Session
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.sqlite.audit import SQLiteAudit
+from muccore.storage.sqlite.pubsub import SQLitePubSub
 from muccore.storage.sqlite.userdata import SQLiteUserData
 from muccore.stream.c2s import StreamSettings as StreamSettings
 from muccore.testing.defaults import defaultOptions, defaultStreams
@@ -238,6 +239,7 @@ class ServerComponentsTests(SynchronousTestCase):
             (rooms, made.stores.audit),
             (rooms, made.stores.rosters),
             (("auth", "backend"), made.stores.userDataOf(settings.hosts[0])),
+            (("auth", "backend"), made.stores.pubSubOf(settings.hosts[0])),
         ]
         self.assertEqual(made.stores.all, expected)
         self.assertIsNone(made.stores.archive)
@@ -294,6 +296,18 @@ class ServerComponentsTests(SynchronousTestCase):
         first, second, third = self.userDataOf(makeSettings(storage={**both, "userdata": "sqlite:u.db"}, **hosts))
         assert isinstance(first, SQLiteUserData)
         self.assertTrue(first is second is third and first.database.path.endswith("/u.db"))
+
+    def test_pubSub(self) -> None:
+        """What users publish is where the accounts of their host are, or the rooms, or where the configuration says."""
+        hosts: Any = {"auth": {"backend": "sqlite:a.db"}, "host b.example": {"accounts": "insecure:"}}
+        for configured, places in (({}, ["a.db", "rooms.db"]), ({"pubsub": "sqlite:p.db"}, ["p.db", "p.db"])):
+            settings = makeSettings(storage={"affiliations": "sqlite:rooms.db", **configured}, **hosts)
+            stores = ServerStores(settings, Clock())
+            found = [stores.pubSubOf(host) for host in settings.hosts]
+            for made, place in zip(found, places, strict=True):
+                assert isinstance(made, SQLitePubSub)
+                self.assertTrue(made.database.path.endswith(f"/{place}"))
+            self.assertEqual(len(set(map(id, found))), len(set(places)))
 
     def test_occupants(self) -> None:
         """Places of occupants are beside the database of the rooms, unless something else is configured."""

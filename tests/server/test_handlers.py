@@ -203,7 +203,7 @@ class ProblemTests(SynchronousTestCase):
         self.assertTrue(IAuthBackend.providedBy(context.store("accounts")))
         self.assertTrue(IRoomStore.providedBy(context.store("rooms")))
         text = str(self.assertRaises(BadDescription, context.store, "room"))
-        self.assertEqual(text, "no store 'room'; allowed: accounts, audit, rooms, userdata")
+        self.assertEqual(text, "no store 'room'; allowed: accounts, audit, pubsub, rooms, userdata")
 
     def test_hosts(self) -> None:
         """A host may have handlers of its own, for its accounts' domain and for its rooms' domains."""
@@ -236,6 +236,7 @@ class ProblemTests(SynchronousTestCase):
         made = components.stores
         stores = {"accounts": components.hosts[0].accounts, "rooms": made.rooms, "audit": made.audit}
         stores["userdata"] = made.userDataOf(self.settings.hosts[0])
+        stores["pubsub"] = made.pubSubOf(self.settings.hosts[0])
         self.assertEqual((contexts[-1].stores, contexts[-1].domain), (stores, "localhost"))
 
     def test_archive(self) -> None:

@@ -274,7 +274,8 @@ class OwnStoreTests(TestCase):
         settings = load(file.path)
         stores = ServerStores(settings, reactor)
         rooms = ("storage", "affiliations")
-        places = [("auth", "backend"), rooms, ("storage", "occupants"), rooms, rooms, ("auth", "backend")]
+        places = [("auth", "backend"), rooms, ("storage", "occupants"), rooms, rooms]
+        places += [("auth", "backend")] * 2
         self.assertEqual([place for place, _ in stores.all], places)
         self.assertEqual({stores.accountsOf(host) for host in settings.hosts}, set(stores.manageable()))
         self.assertEqual(len({stores.userDataOf(host) for host in settings.hosts}), 1)

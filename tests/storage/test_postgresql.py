@@ -34,6 +34,7 @@ from muccore.storage.postgresql.address import Address, parseAddress
 from muccore.storage.postgresql.audit import PostgreSQLAudit
 from muccore.storage.postgresql.connection import Connection, PostgreSQLError
 from muccore.storage.postgresql.database import Database, Link
+from muccore.storage.postgresql.pubsub import PostgreSQLPubSub
 from muccore.storage.postgresql.rooms import SCHEMA as ROOMS
 from muccore.storage.postgresql.rooms import PostgreSQLRoomRows, PostgreSQLRooms
 from muccore.storage.postgresql.rosters import SCHEMA, PostgreSQLRosters
@@ -42,6 +43,7 @@ from muccore.storage.postgresql.userdata import PostgreSQLUserData
 from muccore.testing.contracts import (
     AccountStoreContract,
     AuditStoreContract,
+    PubSubStoreContract,
     RoomStoreContract,
     RosterStoreContract,
     UserDataStoreContract,
@@ -91,6 +93,14 @@ class UserDataContractTests(_Places, UserDataStoreContract, TestCase):
     def makeStore(self, place: FilePath[str]) -> PostgreSQLUserData:
         """A store in a database."""
         return PostgreSQLUserData(self.address(place), reactor)
+
+
+class PubSubContractTests(_Places, PubSubStoreContract, TestCase):
+    """Publish-subscribe nodes in PostgreSQL pass the contract suite."""
+
+    def makeStore(self, place: FilePath[str]) -> PostgreSQLPubSub:
+        """A store in a database."""
+        return PostgreSQLPubSub(self.address(place), reactor)
 
 
 class RoomsContractTests(_Places, RoomStoreContract, TestCase):

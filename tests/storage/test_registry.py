@@ -22,12 +22,14 @@ from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memory import MemoryAccounts, MemoryRooms
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.memoryaudit import MemoryAudit
+from muccore.storage.memorypubsub import MemoryPubSub
 from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.memoryuploads import MemoryUploads
 from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.storage.sqlite.audit import SQLiteAudit
+from muccore.storage.sqlite.pubsub import SQLitePubSub
 from muccore.storage.sqlite.rooms import SQLiteRooms
 from muccore.storage.sqlite.rosters import SQLiteRosters
 from muccore.storage.sqlite.userdata import SQLiteUserData
@@ -59,7 +61,7 @@ class MakeStoreTests(SynchronousTestCase):
         rooms = ["memory", "postgresql", "sqlite"]
         accounts = ["http", "https", "insecure", "ldap", "ldaps", "memory", "open", "pam"]
         accounts += ["postgresql", "program", "sqlite"]
-        others = [(kind, rooms) for kind in ("rooms", "archive", "audit", "rosters", "userdata")]
+        others = [(kind, rooms) for kind in ("rooms", "archive", "audit", "rosters", "userdata", "pubsub")]
         others += [("accounts", accounts), ("uploads", ["files", "memory"])]
         for kind, schemes in others:
             factories = registry.factories(kind)
@@ -87,6 +89,8 @@ class MakeStoreTests(SynchronousTestCase):
             ("rosters", "sqlite:a.db", SQLiteRosters),
             ("userdata", "memory:", MemoryUserData),
             ("userdata", "sqlite:a.db", SQLiteUserData),
+            ("pubsub", "memory:", MemoryPubSub),
+            ("pubsub", "sqlite:a.db", SQLitePubSub),
             ("uploads", "memory:", MemoryUploads),
             ("uploads", "files:a", FileUploads),
         ]:

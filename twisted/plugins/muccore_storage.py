@@ -14,6 +14,7 @@ from muccore.storage.insecure import InsecureAuth
 from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.memoryaudit import MemoryAudit
+from muccore.storage.memorypubsub import MemoryPubSub
 from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.memoryuploads import MemoryUploads
 from muccore.storage.memoryuserdata import MemoryUserData
@@ -22,12 +23,14 @@ from muccore.storage.postgresql.accounts import PostgreSQLAccounts
 from muccore.storage.postgresql.address import databaseAddress
 from muccore.storage.postgresql.archive import PostgreSQLArchive
 from muccore.storage.postgresql.audit import PostgreSQLAudit
+from muccore.storage.postgresql.pubsub import PostgreSQLPubSub
 from muccore.storage.postgresql.rooms import PostgreSQLRooms
 from muccore.storage.postgresql.rosters import PostgreSQLRosters
 from muccore.storage.postgresql.userdata import PostgreSQLUserData
 from muccore.storage.sqlite.accounts import SQLiteAccounts
 from muccore.storage.sqlite.archive import SQLiteArchive
 from muccore.storage.sqlite.audit import SQLiteAudit
+from muccore.storage.sqlite.pubsub import SQLitePubSub
 from muccore.storage.sqlite.rooms import SQLiteRooms
 from muccore.storage.sqlite.rosters import SQLiteRosters
 from muccore.storage.sqlite.userdata import SQLiteUserData
@@ -88,6 +91,10 @@ memoryUserData = StoreFactory(
 
 sqliteUserData = StoreFactory("userdata", "sqlite", _SQLITE, filePath("sqlite", SQLiteUserData))
 
+memoryPubSub = StoreFactory("pubsub", "memory", _MEMORY, withoutArgument("memory", lambda reactor: MemoryPubSub()))
+
+sqlitePubSub = StoreFactory("pubsub", "sqlite", _SQLITE, filePath("sqlite", SQLitePubSub))
+
 sqliteRooms = StoreFactory("rooms", "sqlite", _SQLITE, filePath("sqlite", SQLiteRooms))
 
 memoryOccupants = StoreFactory(
@@ -107,6 +114,8 @@ postgresqlAudit = StoreFactory("audit", "postgresql", _POSTGRESQL, databaseAddre
 postgresqlRooms = StoreFactory("rooms", "postgresql", _POSTGRESQL, databaseAddress(PostgreSQLRooms))
 
 postgresqlRosters = StoreFactory("rosters", "postgresql", _POSTGRESQL, databaseAddress(PostgreSQLRosters))
+
+postgresqlPubSub = StoreFactory("pubsub", "postgresql", _POSTGRESQL, databaseAddress(PostgreSQLPubSub))
 
 postgresqlUserData = StoreFactory("userdata", "postgresql", _POSTGRESQL, databaseAddress(PostgreSQLUserData))
 

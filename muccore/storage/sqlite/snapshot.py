@@ -15,7 +15,7 @@ from typing import Final
 from muccore.interfaces import StoreUnavailable
 from muccore.storage.archivejournal import FILES, ArchiveJournal
 from muccore.storage.files import sync
-from muccore.storage.sqlite import archiveschema, audit, rooms, rosters, userdata
+from muccore.storage.sqlite import archiveschema, audit, pubsub, rooms, rosters, userdata
 from muccore.storage.sqlite.accounts import schema as accountsSchema
 from muccore.storage.sqlite.archiverows import SQLiteArchiveRows
 from muccore.storage.sqlite.backup import connectExisting, copyDatabase
@@ -23,7 +23,8 @@ from muccore.storage.sqlite.connection import resultCode, toStoreError
 from muccore.storage.sqlite.schema import Schema
 
 _SCHEMAS: Final[Sequence[Schema]] = (
-    accountsSchema(None), rooms.SCHEMA, archiveschema.SCHEMA, audit.SCHEMA, rosters.SCHEMA, userdata.SCHEMA
+    accountsSchema(None), rooms.SCHEMA, archiveschema.SCHEMA, audit.SCHEMA, rosters.SCHEMA, userdata.SCHEMA,
+    pubsub.SCHEMA,
 )  # fmt: skip
 
 _LOGS: Final = ("-wal", "-journal", *(f"-appended-{number}" for number in range(1, FILES + 1)))

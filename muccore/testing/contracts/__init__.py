@@ -13,6 +13,7 @@ from muccore.testing.contracts.archive import ArchiveStoreContract
 from muccore.testing.contracts.audit import AuditStoreContract
 from muccore.testing.contracts.auth import AuthBackendContract
 from muccore.testing.contracts.occupants import OccupantStoreContract
+from muccore.testing.contracts.pubsub import PubSubStoreContract
 from muccore.testing.contracts.rooms import RoomStoreContract
 from muccore.testing.contracts.rosters import RosterStoreContract
 from muccore.testing.contracts.uploads import UploadStoreContract
@@ -20,6 +21,6 @@ from muccore.testing.contracts.userdata import UserDataStoreContract
 
 __all__ = [
     "AccountStoreContract", "ArchiveStoreContract", "AuditStoreContract", "AuthBackendContract",
-    "OccupantStoreContract", "RoomStoreContract", "RosterStoreContract", "UploadStoreContract",
+    "OccupantStoreContract", "PubSubStoreContract", "RoomStoreContract", "RosterStoreContract", "UploadStoreContract",
     "UserDataStoreContract",
 ]
