@@ -22,7 +22,6 @@ from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from muccore.im.accountrecords import AccountRecords
-from muccore.im.userdata import Work
 from muccore.interfaces import (
     AccountBusy,
     AccountStep,
@@ -47,6 +46,7 @@ from muccore.log.eventlog import (
 from muccore.log.logger import Logger
 from muccore.routing.handler import Handler
 from muccore.routing.loading import Loader
+from muccore.routing.turns import Work
 from muccore.xmpp.errors import StanzaError, StreamError
 from muccore.xmpp.jid import JID
 

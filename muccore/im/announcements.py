@@ -17,12 +17,12 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from muccore.im.presence import PresenceHandler
-from muccore.im.userdata import Work
 from muccore.interfaces import IAnnouncements, ISession, IUserDataStore, IUserDomain, StoreError
 from muccore.log.logger import Logger
 from muccore.net.slices import RENDERING, Slices, Steps
 from muccore.routing.handler import Handler
 from muccore.routing.loading import Loader
+from muccore.routing.turns import Work
 from muccore.xmpp.element import stanza
 from muccore.xmpp.guestnames import isGuestName
 from muccore.xmpp.jid import JID

@@ -15,9 +15,9 @@ from typing import Final
 
 from twisted.internet.defer import Deferred
 
-from muccore.im.userdata import Turns, Work
 from muccore.interfaces import ArchiveItem, ArchiveQuery, IArchiveStore, StoreError
 from muccore.log.logger import Logger
+from muccore.routing.turns import Turns, Work
 from muccore.xmpp import ns
 from muccore.xmpp.archivequeries import MICROSECONDS
 from muccore.xmpp.element import Element

@@ -9,11 +9,12 @@ from typing import Any, Final
 from muccore.im.archive import ArchiveHandler, checkOwner
 from muccore.im.archivepreferences import ROSTER, ArchivePreferences, parsePreferences
 from muccore.im.rosters import Rosters
-from muccore.im.userdata import WAITING_LIMIT, Turns, storing
+from muccore.im.userdata import storing
 from muccore.im.userstate import UserState, UserStates
 from muccore.interfaces import IUserDataStore
 from muccore.interfaces.handlers import ANSWERED
 from muccore.routing.handler import BARE, Handler, answersAnyone
+from muccore.routing.turns import WAITING_LIMIT, Turns
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError

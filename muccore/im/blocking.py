@@ -17,13 +17,14 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from typing import Any, Final, Protocol
 
-from muccore.im.userdata import WAITING_LIMIT, Turns, storing
+from muccore.im.userdata import storing
 from muccore.im.userstate import BLOCKED, UserState, UserStates
 from muccore.interfaces import DataTooLarge, ISession, IUserDataStore, IUserDomain
 from muccore.interfaces.filters import BLOCKING, CONSUMED
 from muccore.interfaces.handlers import ANSWERED
 from muccore.log.eventlog import ABUSE_REPORTED
 from muccore.routing.handler import BARE, Handler
+from muccore.routing.turns import WAITING_LIMIT, Turns
 from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError

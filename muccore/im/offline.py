@@ -25,7 +25,7 @@ from zope.interface import implementer
 from muccore.im.offlinearchive import OfflineArchive, OfflineClearing
 from muccore.im.offlinedocuments import KIND, contentOf, keyOf, partsOf
 from muccore.im.presence import PresenceHandler
-from muccore.im.userdata import WAITING_LIMIT, Turns, WaitingMemory, Work, storing
+from muccore.im.userdata import storing
 from muccore.interfaces import (
     DataTooLarge,
     IAuthBackend,
@@ -38,6 +38,7 @@ from muccore.interfaces import (
 from muccore.interfaces.filters import CONSUMED, LOADING, STORE
 from muccore.log.logger import Logger
 from muccore.routing.handler import Handler
+from muccore.routing.turns import WAITING_LIMIT, Turns, WaitingMemory, Work
 from muccore.xmpp import jid, ns
 from muccore.xmpp.delays import withDelay
 from muccore.xmpp.element import Element

@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from twisted.words.xish.domish import SerializedXML
 
-from muccore.im.userdata import WAITING_LIMIT, Turns, storing
+from muccore.im.userdata import storing
 from muccore.interfaces import DataTooLarge, IUserDataStore
 from muccore.interfaces.handlers import ANSWERED, isFromAccount
 from muccore.routing.handler import BARE, Handler, answersAnyone
+from muccore.routing.turns import WAITING_LIMIT, Turns
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError

@@ -36,13 +36,14 @@ from muccore.im.pushregistrations import (
     withRegistration,
 )
 from muccore.im.pushrules import isMention, isWorthPushing
-from muccore.im.userdata import WAITING_LIMIT, Turns, storing
+from muccore.im.userdata import storing
 from muccore.im.userstate import UserState, UserStates
 from muccore.interfaces import IHeldMessageObserver, ISession, IUserDataStore, IUserDomain
 from muccore.interfaces.filters import CONSUMED, COPIES
 from muccore.interfaces.handlers import BARE, NOT_HANDLED, answersAnyone, mayDecline
 from muccore.log.eventlog import PUSH_DISABLED
 from muccore.routing.handler import Handler
+from muccore.routing.turns import WAITING_LIMIT, Turns
 from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element, stanza
 from muccore.xmpp.errors import StanzaError, conditionOf

@@ -18,11 +18,11 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.words.xish import domish
 
 from muccore.im.accountroster import AccountRoster, Changes
-from muccore.im.userdata import WAITING_LIMIT as WAITING_SIZE
-from muccore.im.userdata import WaitingMemory
 from muccore.interfaces import IRosterStore, StoreError
 from muccore.log.eventlog import logStoreFailure
 from muccore.log.logger import Logger
+from muccore.routing.turns import WAITING_LIMIT as WAITING_SIZE
+from muccore.routing.turns import WaitingMemory
 from muccore.xmpp.errors import StanzaError
 
 WAITING_LIMIT: Final = 200

@@ -20,11 +20,12 @@ from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from muccore.im.archivepreferences import ArchivePreferences
-from muccore.im.userdata import WAITING_LIMIT, WaitingMemory, Work, storing
+from muccore.im.userdata import storing
 from muccore.interfaces import ISession, IUserDataStore, IUserDomain, IUserState
 from muccore.interfaces.filters import CONSUMED, LOADING
 from muccore.log.logger import Logger
 from muccore.routing.handler import Handler
+from muccore.routing.turns import WAITING_LIMIT, WaitingMemory, Work
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError, errorReplyOrNone
 from muccore.xmpp.jid import JID

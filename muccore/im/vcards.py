@@ -16,12 +16,13 @@ from weakref import WeakSet
 from twisted.words.xish.domish import SerializedXML
 
 from muccore.im.presence import PresenceHandler
-from muccore.im.userdata import WAITING_LIMIT, Turns, storing
+from muccore.im.userdata import storing
 from muccore.im.userstate import CARD, PHOTO, VCARD, UserStates
 from muccore.interfaces import ISession, IUserDataStore, IUserDomain
 from muccore.interfaces.filters import PRESENCE
 from muccore.interfaces.handlers import ANSWERED, isFromAccount
 from muccore.routing.handler import BARE, Handler, answersAnyone
+from muccore.routing.turns import WAITING_LIMIT, Turns
 from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError

@@ -1,5 +1,5 @@
 # Copyright (c) The muccore authors. See LICENSE for details.
-"""Tests of L{muccore.im.userdata}."""
+"""Tests of L{muccore.routing.turns}."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from muccore.im.userdata import Turns, WaitingMemory
+from muccore.routing.turns import Turns, WaitingMemory
 from muccore.xmpp.element import Element
 from muccore.xmpp.elementmemory import memoryOf
 from muccore.xmpp.errors import StanzaError
