@@ -1,0 +1,2 @@
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Tests of L{muccore.pubsub.model}."""
