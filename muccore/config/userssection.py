@@ -38,6 +38,18 @@ class UsersSection:
         "What push services, which belong to those who make clients, are told of messages to users who are away "
         "(XEP-0357): nothing but that there is one, its sender too, or its sender and its text.",
     )
+    pubsubNodes: int = _option(
+        Integer(0, 100_000),
+        "500",
+        "The maximum of nodes of one user (XEP-0163), such as one with their avatar and one with their bookmarks.",
+    )
+    pubsubItems: int = _option(
+        Integer(1, 1_000_000), "5000", "The maximum of items of one node: it is what a client means by max."
+    )
+    pubsubItemSize: int = _option(Size("1 KiB", "64 MiB"), "128 KiB", "The largest item, such as an avatar.")
+    pubsubData: int = _option(
+        Size("1 KiB", "64 GiB"), "10 MiB", "The maximum of all items of one user. Of more, none is taken."
+    )
     archive: bool = _option(
         Boolean(),
         "yes",

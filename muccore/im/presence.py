@@ -64,6 +64,7 @@ class PresenceHandler(Handler):
     @ivar readyObservers: called with a session that becomes available with a priority that is not negative, so that it
         gets messages to the account.
     @ivar availableObservers: called with a session whose available presence is valid and will be broadcast.
+    @ivar presentObservers: called with a session whose available presence is on its way to others, and the presence.
     @ivar goneObservers: called with a session that is not available any more, and its unavailable presence.
     """
 
@@ -75,6 +76,7 @@ class PresenceHandler(Handler):
         self._rosters = rosters
         self.readyObservers: list[Callable[[ISession], None]] = []
         self.availableObservers: list[Callable[[ISession], None]] = []
+        self.presentObservers: list[Callable[[ISession, Element], None]] = []
         self.goneObservers: list[Callable[[ISession, Element], None]] = []
         self._payer: ISession | None = None
         self._slices: Slices | None = None
@@ -97,7 +99,11 @@ class PresenceHandler(Handler):
                     raise StanzaError("policy-violation", text="the presence is too large")
                 for observer in self.availableObservers:
                     observer(session)
-                self._withRoster(session, element, lambda roster: self._available(session, priority, presence, roster))
+
+                def available(roster: AccountRoster) -> None:
+                    self._available(session, priority, element, presence, roster)
+
+                self._withRoster(session, element, available)
                 return CONSUMED
             self._trackDirected(session, to)
         elif type == "unavailable":
@@ -302,7 +308,9 @@ class PresenceHandler(Handler):
 
     # The account's own presence
 
-    def _available(self, session: ISession, priority: int, presence: Rendered, roster: AccountRoster) -> None:
+    def _available(
+        self, session: ISession, priority: int, element: Element, presence: Rendered, roster: AccountRoster
+    ) -> None:
         """
         Broadcast initial or updated presence (RFC 6121 §4.2.2, §4.4.2), to this resource, too. After the initial one,
         find out the presence of others.
@@ -328,6 +336,8 @@ class PresenceHandler(Handler):
         if priority >= 0 and not wasReady:
             for observer in self.readyObservers:
                 observer(session)
+        for present in self.presentObservers:
+            present(session, element)
 
     def _sendPending(self, session: ISession, roster: AccountRoster) -> None:
         """Send a resource the presence of the account's others, and requests that wait for an answer."""

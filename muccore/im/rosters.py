@@ -10,15 +10,16 @@ A change is planned, committed by the store, applied, and only then announced (d
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.words.xish import domish
+from zope.interface import implementer
 
 from muccore.im.accountroster import AccountRoster, Changes
-from muccore.interfaces import IRosterStore, StoreError
+from muccore.interfaces import IContacts, IRosterStore, RosterItem, StoreError
 from muccore.log.eventlog import logStoreFailure
 from muccore.log.logger import Logger
 from muccore.routing.turns import WAITING_LIMIT as WAITING_SIZE
@@ -54,8 +55,13 @@ class _Entry:
     roster: AccountRoster | None = None
 
 
+@implementer(IContacts)
 class Rosters:
-    """The rosters of all accounts."""
+    """
+    The rosters of all accounts.
+
+    @ivar observers: see L{IContacts}.
+    """
 
     def __init__(self, store: IRosterStore, isOnline: Callable[[str], bool]) -> None:
         """
@@ -64,6 +70,7 @@ class Rosters:
         """
         self._store = store
         self._isOnline = isOnline
+        self.observers: list[Callable[[str, str, RosterItem, RosterItem], None]] = []
         self._entries: dict[str, _Entry] = {}
         self._memory = WaitingMemory(WAITING_SIZE)
 
@@ -97,6 +104,13 @@ class Rosters:
         """
         return self.change(account, lambda roster: PlannedChange({}, lambda: roster.item(other).listed))
 
+    def contacts(self, account: str) -> Deferred[Mapping[str, RosterItem]]:
+        """See L{IContacts.contacts}."""
+        roster = self.loaded(account)
+        if roster is not None:
+            return succeed(roster.items)
+        return self.change(account, lambda roster: PlannedChange({}, lambda: roster.items))
+
     def change(self, account: str, plan: Plan, element: domish.Element | None = None) -> Deferred[Any]:
         """
         Change a roster, or only look at it, after all that was requested before.
@@ -122,10 +136,16 @@ class Rosters:
             result = plan(entry.roster)
             planned = await result if inspect.isawaitable(result) else result
             change = entry.roster.plan(planned.changes)
-            if change is not None:
-                await self._store.change(account, change)
-                entry.roster.apply(change)
-            return planned.announce()
+            if change is None:
+                return planned.announce()
+            await self._store.change(account, change)
+            old = {contact: entry.roster.item(contact) for contact in change.rows}
+            entry.roster.apply(change)
+            announced = planned.announce()
+            for contact, item in old.items():
+                for observer in self.observers:
+                    observer(account, contact, item, entry.roster.item(contact))
+            return announced
         except StoreError as e:
             text = "the roster of {account} cannot be read or changed: {error}"
             logStoreFailure(_log, text, "rosters", account=account, error=str(e))

@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from muccore.im.archivepreferences import ArchivePreferences
 from muccore.im.userdata import storing
-from muccore.interfaces import ISession, IUserDataStore, IUserDomain, IUserState
+from muccore.interfaces import ISession, IUserDataStore, IUserDomain, IUserState, IUserStates
 from muccore.interfaces.filters import CONSUMED, LOADING
 from muccore.log.logger import Logger
 from muccore.routing.handler import Handler
@@ -85,6 +85,7 @@ class _Waiting(NamedTuple):
     size: int = 0
 
 
+@implementer(IUserStates)
 class UserStates(Handler):
     """
     Loads the states, and keeps them.
@@ -115,7 +116,7 @@ class UserStates(Handler):
 
     async def load(self, account: JID) -> UserState:
         """
-        The state of an account, in memory or not.
+        See L{IUserStates.load}.
 
         @raise StanzaError: if it cannot be loaded.
         """

@@ -24,6 +24,7 @@ from muccore.interfaces.archive import (
 from muccore.interfaces.audit import ENTRIES_LIMIT, AuditEntry, AuditPage, AuditQuery, IAuditStore
 from muccore.interfaces.auth import IAuthBackend
 from muccore.interfaces.components import IComponent
+from muccore.interfaces.contacts import IContacts
 from muccore.interfaces.handlers import HandlerContext, IHandlerFactory, InvalidOption
 from muccore.interfaces.occupants import IOccupantStore, Place
 from muccore.interfaces.pubsub import (
@@ -70,20 +71,21 @@ from muccore.interfaces.stores import BadDescription, IStore, IStoreFactory, Sch
 from muccore.interfaces.streams import InlineFeature, IStream, IStreamFeature, Offering, Stage
 from muccore.interfaces.uploads import IUploadStore, IUploadWriter, NoSuchUpload, QuotaExceeded, Upload, UploadUsage
 from muccore.interfaces.userdata import DataTooLarge, IUserDataStore
-from muccore.interfaces.userstate import IUserState
+from muccore.interfaces.userstate import IUserState, IUserStates
 
 __all__ = [
     "ENTRIES_LIMIT", "IDS_LIMIT", "WORDS_LIMIT", "AccountBusy", "AccountStep", "Affiliate", "AffiliatedRooms",
     "ArchiveItem", "ArchiveMetadata", "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery",
     "BadDescription", "DataTooLarge", "FoundRooms", "HandlerContext", "IAccountArchive", "IAccountStore", "IAccounts",
-    "IAdministration", "IAnnouncements", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent",
+    "IAdministration", "IAnnouncements", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent", "IContacts",
     "IDeliveryObserver", "IDestination", "IDomain", "IDomainObserver", "IElsewhere", "IHandlerFactory",
     "IHeldMessageObserver", "IInvitations", "IOccupantStore", "IPubSubStore", "IRegistrar", "IRoomStore",
     "IRosterStore", "IRoute", "IRouter", "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore",
     "IStoreFactory", "IStream", "IStreamFeature", "IStreamManagement", "IUploadStore", "IUploadWriter",
-    "IUserDataStore", "IUserDomain", "IUserState", "InlineFeature", "InvalidOption", "IssuedInvitation", "ItemExists",
-    "ItemPage", "ItemQuery", "NameReserved", "NoSuchItem", "NoSuchNode", "NoSuchUpload", "NoSuchUser", "NodeChange",
-    "NodeExists", "NotManageable", "Offering", "Place", "PubSubItem", "PublicRooms", "QueryRefused", "QuotaExceeded",
+    "IUserDataStore", "IUserDomain", "IUserState", "IUserStates", "InlineFeature", "InvalidOption", "IssuedInvitation",
+    "ItemExists", "ItemPage", "ItemQuery", "NameReserved", "NoSuchItem", "NoSuchNode", "NoSuchUpload", "NoSuchUser",
+    "NodeChange", "NodeExists", "NotManageable", "Offering", "Place", "PubSubItem", "PublicRooms", "QueryRefused",
+    "QuotaExceeded",
     "RegistrationState", "ResumptionFailed", "RoomChange", "RoomRecord", "RoomSearch", "RosterChange", "RosterItem",
     "SchemaTooNew", "Stage", "StoreError", "StoreUnavailable", "StoredNode", "StoredRoster", "StoredSubscription",
     "Subject", "Tombstone", "TooManyItems", "TooManyNodes", "Upload", "UploadUsage", "UserAgent", "UserExists",

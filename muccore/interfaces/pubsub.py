@@ -147,6 +147,9 @@ class IPubSubStore(IStore):
     def nodes(service: str, limit: int, after: str = "") -> Deferred[list[str]]:
         """List the names of the nodes of a service behind a name, sorted by code points, at most so many."""
 
+    def configured(service: str, name: str, value: str) -> Deferred[list[str]]:
+        """List the nodes of a service whose configuration has one value by some name, sorted by code points."""
+
     def load(service: str, node: str) -> Deferred[StoredNode | None]:
         """Load a node; C{None} if there is none."""
 

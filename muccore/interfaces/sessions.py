@@ -61,6 +61,10 @@ class ISession(IRoute):
         "What is kept in memory of its account, an L{IUserState<muccore.interfaces.IUserState>}; C{None} until its "
         "first stanza is handled. The handler of these states sets it."
     )
+    notifiedNodes = Attribute(
+        "C{frozenset[str]}: the publish-subscribe nodes of whose events it is notified by its capabilities (XEP-0163), "
+        "while it is available. The handler of personal eventing sets it."
+    )
     wantsBlockList = Attribute(
         "C{bool}: whether it has requested the block list, and so gets its changes (XEP-0191). The blocking handler "
         "sets it."

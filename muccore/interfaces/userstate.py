@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from zope.interface import Attribute, Interface
 
 from muccore.xmpp.jid import JID
@@ -29,3 +31,14 @@ class IUserState(Interface):
 
     def blocks(address: JID) -> bool:
         """Whether the account blocks an address, which is not its own nor that of its server (XEP-0191)."""
+
+
+class IUserStates(Interface):
+    """The states of the accounts of a host."""
+
+    def load(account: JID) -> Awaitable[IUserState]:
+        """
+        Get the state of an account, a bare JID.
+
+        @raise StanzaError: if it cannot be loaded.
+        """

@@ -190,12 +190,18 @@ class ServerComponents:
         subscriptions = {host.domain: host.handlers.subscriptions for host in self.hosts}
         services = [muc for host in self.hosts for muc in host.handlers.muc.values()]
         registrars = {host.domain: host.handlers.registrar for host in self.hosts}
+        publishing = {host.domain: host.handlers.pep for host in self.hosts if host.handlers.pep is not None}
         for host in self.hosts:
             host.handlers.subscriptions.peers = subscriptions
+            if host.handlers.pep is not None:
+                host.handlers.pep.peers = publishing
             accounts = host.handlers.accounts
             if accounts is not None:
                 for muc in services:
                     accounts.removers[f"rooms of {muc.parent.name}"] = muc.accountRemoved
+                for domain, pep in publishing.items():
+                    if domain != host.domain:
+                        accounts.removers[f"subscriptions to {domain}"] = pep.forgetEntity
                 for domain, registrar in registrars.items():
                     if registrar is not None:
                         # They are in the store of the host that they are for, which may be another one.

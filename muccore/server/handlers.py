@@ -38,6 +38,8 @@ from muccore.muc.handler import MUCHandler
 from muccore.muc.model.costs import CostRates
 from muccore.muc.service.invitationpolicy import InvitationPolicy
 from muccore.muc.service.servicesettings import MUCServiceSettings
+from muccore.pubsub.model.configuration import Limits
+from muccore.pubsub.pep import PEPHandler
 from muccore.routing.dispatch import merge
 from muccore.routing.domain import Domain
 from muccore.server.accountarchive import AccountArchive
@@ -73,6 +75,7 @@ class HostHandlers:
     @ivar userData: the handlers of what users store; C{None} without a store.
     @ivar archive: the archives of users; C{None} if there are none.
     @ivar subscriptions: the subscriptions of users to each other.
+    @ivar pep: what users publish; C{None} without a store.
     @ivar registrar: registers new accounts; C{None} without a store.
     @ivar announcements: what the server tells users; C{None} without a store.
     @ivar accounts: the management of the accounts; C{None} without a store.
@@ -141,6 +144,11 @@ class HostHandlers:
             self.registrar = NewAccounts(
                 self.accounts, store, host.domain, self._policy, self._rate.admits, subscriptions.befriend
             )
+        self.pep: PEPHandler | None = None
+        if nodes is not None:
+            states = None if self.userData is None else self.userData.states
+            self.pep = PEPHandler(nodes, pubSubLimits(settings), rosters, states)
+            self._joinPEP(self.pep, rosters)
         self.archive: AccountArchive | None = None
         if stores.archive is not None and settings.users.archive:
             self.archive = AccountArchive(stores.archive, settings.users, rosters, store, self.userData)
@@ -159,6 +167,8 @@ class HostHandlers:
             self.disco.guests = True
             if self.uploads is not None:
                 self.uploads.guests = True
+            if self.pep is not None:
+                self.pep.guests = True
             if self.announcements is not None:
                 self.announcements.guests = True
             if self.userData is not None:
@@ -171,12 +181,21 @@ class HostHandlers:
                 VersionHandler(), TimeHandler(), UptimeHandler(), self.contacts, CapabilitiesHandler(),
                 self.externalServices, DirectInvitationHandler(invitations.admitDirect),
                 *(() if self.userData is None else self.userData.all), *self._accountHandlers(settings),
+                *(() if self.pep is None else [self.pep]),
                 *(() if self.archive is None else self.archive.all),
                 *(each for each in (self.guests, self.uploads) if each is not None),
             ],
         }  # fmt: skip
         for service, muc in self.muc.items():
             self._builtin[service] = [DiscoInfoHandler(), PingHandler(), VersionHandler(), muc]
+
+    def _joinPEP(self, pep: PEPHandler, rosters: Rosters) -> None:
+        """Let personal eventing learn of presence and contacts, and be discovered; it goes with the account."""
+        self.presence.presentObservers.append(pep.followers.sessionPresent)
+        self.presence.goneObservers.append(pep.followers.sessionGone)
+        self.disco.contacts, self.disco.publishers = rosters, [pep]
+        if self.accounts is not None:
+            self.accounts.removers["pubsub"] = pep.forget
 
     def joinAdministration(self, administration: Administration) -> None:
         """Let admins find what they manage."""
@@ -246,6 +265,8 @@ class HostHandlers:
             self.userData.reconfigure(settings.users)
         if self.archive is not None:
             self.archive.reconfigure(settings.users)
+        if self.pep is not None:
+            self.pep.forms.limits = pubSubLimits(settings)
         if self.accounts is not None:
             self.accounts.tombstoneTime = settings.registration.tombstoneTime
 
@@ -342,6 +363,12 @@ def externalServices(settings: Settings, domain: str) -> ExternalServicesSetting
     section = settings.external_services
     services = section.services if not section.domains or domain in section.domains else ()
     return ExternalServicesSettings(services, section.secret, section.credentialLifetime, section.guests)
+
+
+def pubSubLimits(settings: Settings) -> Limits:
+    """How much an account may publish."""
+    users = settings.users
+    return Limits(users.pubsubNodes, users.pubsubItems, users.pubsubItemSize, users.pubsubData)
 
 
 def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:

@@ -9,13 +9,13 @@ replace L{DiscoHandler}; it lacks C{item-not-found} for items, and the two featu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from wokkel import disco
 
-from muccore.interfaces import IUserDomain
+from muccore.interfaces import IContacts, IUserDomain, RosterItem
 from muccore.interfaces.handlers import isFromAccount
 from muccore.routing.handler import BARE, HOST, Handler, answersAnyone
 from muccore.xmpp import jid, ns
@@ -32,7 +32,7 @@ Items = Callable[[], Iterable[tuple[str, "str | None"]]]
 class DiscoInfoHandler(Handler):
     """Answers C{disco#info} to the domain, for a domain with another handler of C{disco#items}."""
 
-    implements = (Spec(30, "Service Discovery", "2.5.0", "Only the owner of an account gets information about it."),)
+    implements = (Spec(30, "Service Discovery", "2.5.0", "Only its owner and contacts learn about an account."),)
     features = (ns.DISCO_INFO, ns.DISCO_ITEMS)
 
     def _gather(self, method: str, element: Element, to: JID, node: str) -> Deferred[list[Any]]:
@@ -86,13 +86,18 @@ class AccountDiscoHandler(DiscoHandler):
     """
     Answers for the accounts' domain, which is a server for instant messaging, and for accounts.
 
-    Only the owner gets information about an account: nobody else learns whether it exists (XEP-0030 §8). About guests
-    everybody does, while they are there (XEP-0175 §5).
+    Only the owner gets information about an account, and who may see its presence: nobody else learns whether it exists
+    (XEP-0030 §8). About guests everybody does, while they are there (XEP-0175 §5). About what an account publishes,
+    those get information who may have it.
 
     @ivar guests: whether the domain has guests.
+    @ivar contacts: the rosters of the accounts; C{None}: only owners get information.
+    @ivar publishers: the handlers with what accounts publish, which answer everybody as is right for them.
     """
 
     guests = False
+    contacts: IContacts | None = None
+    publishers: Sequence[Any] = ()
 
     parent: IUserDomain
 
@@ -111,19 +116,42 @@ class AccountDiscoHandler(DiscoHandler):
         isGuest = self.guests and isGuestName(to.local)
         if isFromAccount(element, to) or (isGuest and self.parent.sessions.forAccount(to.bare)):
             return self.onInfo(element, to)
+        node = _node(element)
+        if node and self.publishers:
+            return self._askPublishers("getDiscoInfo", element, to, node).addCallback(infoQuery, node)
+        if self.contacts is not None:
+            return self.contacts.contacts(to.bare).addCallback(self._infoForContact, element, to)
         # As without a handler: the answer must not show whether the account exists.
         raise StanzaError("service-unavailable")
 
+    def _infoForContact(self, contacts: Mapping[str, RosterItem], element: Element, to: JID) -> Deferred[Element]:
+        item = contacts.get(jid.parse(element.attributes["from"]).bare)
+        if item is None or item.subscription not in ("from", "both"):
+            raise StanzaError("service-unavailable")
+        return self.onInfo(element, to)
+
+    def _askPublishers(self, method: str, element: Element, to: JID, node: str) -> Deferred[list[Any]]:
+        requester = wokkelJID(jid.parse(element.attributes["from"]))
+        return gathered(self.publishers, method, requester, wokkelJID(to), node)
+
     @answersAnyone
     def onAccountItems(self, element: Element, to: JID) -> Element | Deferred[Element]:
-        """Return the items of the account to its owner; to others none, whether it exists or not (XEP-0030 §8)."""
+        """
+        Return the items of the account to its owner; to others what they may have of what it publishes, and nothing if
+        it does not exist (XEP-0030 §8).
+        """
         if isFromAccount(element, to):
             return self.onItems(element, to)
-        query = Element((ns.DISCO_ITEMS, "query"))
         node = _node(element)
-        if node:
-            query.attributes["node"] = node
-        return query
+
+        def answer(items: list[Any]) -> Element:
+            query = Element((ns.DISCO_ITEMS, "query"))
+            if node:
+                query.attributes["node"] = node
+            query.children.extend(copyOf(item.toElement()) for item in items)
+            return query
+
+        return self._askPublishers("getDiscoItems", element, to, node).addCallback(answer)
 
     def getDiscoInfo(self, requestor: Any, target: Any, nodeIdentifier: str = "") -> list[Any]:
         """See C{IDisco}; for an account its identity, C{account/registered} or C{account/anonymous}."""

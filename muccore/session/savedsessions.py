@@ -75,6 +75,7 @@ def _dump(session: Session, until: float) -> bytes:
         "directed": list(session.directed),
         "interested": session.interested,
         "carbonsSince": session.carbonsSince,
+        "notifiedNodes": sorted(session.notifiedNodes),
         "wantsBlockList": session.wantsBlockList,
         "management": management.dump(),
     }
@@ -119,5 +120,6 @@ def _restore(sessions: Sessions, state: dict[str, Any]) -> Session | None:
     session.directed = directed
     session.interested = bool(state.get("interested"))
     session.carbonsSince = state.get("carbonsSince")
+    session.notifiedNodes = frozenset(map(str, state.get("notifiedNodes", ())))
     session.wantsBlockList = bool(state.get("wantsBlockList"))
     return session

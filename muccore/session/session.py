@@ -43,8 +43,8 @@ class Session:
 
     __slots__ = (
         "__weakref__", "_domain", "_out", "_router", "_sessions", "account", "carbonsSince", "directed", "ended",
-        "fullText", "interested", "jid", "language", "management", "presence", "priority", "prioritySince", "stream",
-        "suspended", "userAgent", "userState", "wantsBlockList",
+        "fullText", "interested", "jid", "language", "management", "notifiedNodes", "presence", "priority",
+        "prioritySince", "stream", "suspended", "userAgent", "userState", "wantsBlockList",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +61,7 @@ class Session:
         self.prioritySince = 0.0
         self.presence: Rendered | None = None
         self.userState: IUserState | None = None
+        self.notifiedNodes: frozenset[str] = frozenset()
         self.wantsBlockList = False
         self.directed: dict[str, JID] = {}
         self.interested = False

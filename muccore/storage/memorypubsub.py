@@ -57,6 +57,12 @@ class MemoryPubSub:
         return sorted(node for node in self._services.get(service, ()) if node > after)[:limit]
 
     @whileOpen
+    def configured(self, service: str, name: str, value: str) -> list[str]:
+        """See L{IPubSubStore.configured}."""
+        nodes = self._services.get(service, {})
+        return sorted(node for node, each in nodes.items() if list(each.content.configuration.get(name, ())) == [value])
+
+    @whileOpen
     def load(self, service: str, node: str) -> StoredNode | None:
         """See L{IPubSubStore.load}."""
         found = self._services.get(service, {}).get(node)

@@ -7,11 +7,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
 from muccore.im import rosters
 from muccore.im.accountroster import AccountRoster
 from muccore.im.rosters import PlannedChange, Rosters
-from muccore.interfaces import RosterItem
+from muccore.interfaces import IContacts, RosterItem
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
@@ -52,6 +53,37 @@ class RostersTests(SynchronousTestCase):
         roster = self.rosters.loaded(ROMEO)
         assert roster is not None
         self.assertEqual(roster.item(JULIET).name, "a")
+
+    def test_observed(self) -> None:
+        """Observers learn what has changed when it is announced, with the item before and after."""
+        seen: list[tuple[str, str, str, str, list[str]]] = []
+        self.rosters.observers.append(
+            lambda account, contact, old, new: seen.append((account, contact, old.name, new.name, list(self.announced)))
+        )
+        done = self.change("a")
+        self.store.release("load")
+        self.assertEqual(seen, [])
+        self.store.release("change")
+        self.successResultOf(done)
+        self.successResultOf(self.rosters.change(ROMEO, lambda roster: PlannedChange({}, lambda: None)))
+        self.rosters.change(ROMEO, lambda roster: PlannedChange({JULIET: None}, lambda: None))
+        self.store.release("change")
+        self.assertEqual(seen, [(ROMEO, JULIET, "", "a", ["a"]), (ROMEO, JULIET, "a", "", ["a"])])
+
+    def test_contacts(self) -> None:
+        """The contacts of an account are loaded, if need be, and then they are at hand; failures are told."""
+        verifyObject(IContacts, self.rosters)
+        waiting = self.rosters.contacts(ROMEO)
+        self.assertNoResult(waiting)
+        self.store.release("load")
+        self.assertEqual(self.successResultOf(waiting), {})
+        done = self.change("a")
+        late = self.rosters.contacts(ROMEO)
+        self.assertNoResult(late)
+        self.store.release("change")
+        self.successResultOf(done)
+        self.assertEqual(self.successResultOf(late)[JULIET].name, "a")
+        self.assertEqual(list(self.successResultOf(self.rosters.contacts(ROMEO))), [JULIET])
 
     def test_inOrder(self) -> None:
         """Changes of a roster follow each other; those of another one do not wait."""

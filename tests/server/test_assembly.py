@@ -33,6 +33,7 @@ from muccore.im.userstate import UserStates
 from muccore.im.vcards import VCardHandler
 from muccore.interfaces import IUserDataStore, Stage, StoreUnavailable
 from muccore.muc.handler import MUCHandler
+from muccore.pubsub.pep import PEPHandler
 from muccore.server import assembly, preflight
 from muccore.server import stores as storesModule
 from muccore.server.handlers import mucOptions
@@ -340,7 +341,7 @@ class ServerComponentsTests(SynchronousTestCase):
                 TimeHandler, UptimeHandler, ContactHandler, DirectInvitationHandler, CarbonsHandler, UserStates,
                 BlockingHandler, PrivateStorageHandler, VCardHandler, LastActivityHandler, OfflineHandler,
                 CapabilitiesHandler, Accounts, RegistrationHandler, Announcements, AdministrationHandler, PushHandler,
-                ExternalServicesHandler,
+                ExternalServicesHandler, PEPHandler,
             ),
             (DiscoInfoHandler, PingHandler, VersionHandler, MUCHandler),
         ), strict=True):  # fmt: skip

@@ -33,6 +33,7 @@ from muccore.server.service import MUCCoreService
 from muccore.server.systemd import READY, STOPPING
 from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
 from muccore.storage.memoryaudit import MemoryAudit
+from muccore.storage.memorypubsub import MemoryPubSub
 from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.storage.sqlite.userdata import SQLiteUserData
@@ -697,5 +698,5 @@ class StopTests(ServerTestCase):
         running = await self.serve(ConfigurationFile(self, auth={"backend": "memory:"}))
         made = running.server.components
         assert made is not None
-        kinds = [MemoryAccounts, MemoryRooms, MemoryOccupants, MemoryAudit, MemoryRosters, MemoryUserData]
+        kinds = [MemoryAccounts, MemoryRooms, MemoryOccupants, MemoryAudit, MemoryRosters, MemoryUserData, MemoryPubSub]
         self.assertEqual([type(store) for _, store in made.stores.all], kinds)

@@ -84,10 +84,11 @@ class RestoreTests(SavedTestCase):
         old = self.romeo.session
         old.interested = old.wantsBlockList = True
         old.carbonsSince = 1.5
+        old.notifiedNodes = frozenset(["urn:example:a", "urn:example:b"])
         old.userAgent = UserAgent("id", "Awesome", "phone")
         [session] = self.restart(self.save())
         names = ("fullText", "language", "priority", "prioritySince", "directed")
-        for name in (*names, "interested", "carbonsSince", "wantsBlockList", "userAgent"):
+        for name in (*names, "interested", "carbonsSince", "wantsBlockList", "userAgent", "notifiedNodes"):
             self.assertEqual(getattr(session, name), getattr(old, name), name)
         assert session.presence is not None and old.presence is not None
         self.assertEqual(session.presence.addressed(b""), old.presence.addressed(b""))

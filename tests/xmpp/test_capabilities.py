@@ -6,7 +6,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.xmpp import ns
-from muccore.xmpp.capabilities import versionOf
+from muccore.xmpp.capabilities import isWellFormed, versionOf
 from muccore.xmpp.element import Element
 from tests.routing.helpers import xml
 
@@ -65,3 +65,24 @@ class VersionTests(SynchronousTestCase):
         plain = "<x xmlns='jabber:x:data'><field var='os'><value>Mac</value></field></x>"
         for form in (plain, SOFTWARE.replace("hidden", "text-single"), "<other xmlns='urn:x'/>"):
             self.assertEqual(versionOf(query(*COMPLEX, form)), versionOf(query(*COMPLEX)))
+
+    def test_otherHashes(self) -> None:
+        """Other hash functions than SHA-1 may be used."""
+        self.assertEqual(versionOf(query(*SIMPLE), "sha-256"), "Wr6IGEKhx6b9627gBmi/cCmpxXBc/GYq5zWuYfWGWoc=")
+        self.assertEqual(len(versionOf(query(*SIMPLE), "sha-512")), 88)
+
+
+class FormTests(SynchronousTestCase):
+    """L{isWellFormed} (§5.4)"""
+
+    def test_wellFormed(self) -> None:
+        """The examples are; what does not count may be there twice."""
+        unknown = "<x xmlns='jabber:x:data'><field var='a'/></x><x xmlns='urn:x'/>"
+        for children in (SIMPLE, COMPLEX, [*COMPLEX, unknown, unknown]):
+            self.assertTrue(isWellFormed(query(*children)))
+
+    def test_illFormed(self) -> None:
+        """Nothing that counts may be there twice, and a form has one type."""
+        types = SOFTWARE.replace("</value></field>", "</value><value>other</value></field>", 1)
+        for more in (COMPLEX[0], SIMPLE[1], SOFTWARE, types.replace("urn:xmpp", "urn:x")):
+            self.assertFalse(isWellFormed(query(*COMPLEX, more)), more)

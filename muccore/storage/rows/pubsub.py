@@ -51,6 +51,19 @@ class RowPubSub(RowStore):
 
         return self.database.read(load)
 
+    def configured(self, service: str, name: str, value: str) -> Deferred[list[str]]:
+        """See L{IPubSubStore.configured}."""
+        # Inside of other values, quotes are escaped.
+        part = _dumped({name: [value]})[1:-1]
+
+        def load(connection: RowConnection) -> list[str]:
+            rows = connection.execute(
+                "SELECT node, configuration FROM pubsub_node WHERE service = ? ORDER BY node", (service,)
+            )
+            return [node for node, configuration in rows if part in configuration]
+
+        return self.database.read(load)
+
     def load(self, service: str, node: str) -> Deferred[StoredNode | None]:
         """See L{IPubSubStore.load}."""
         return self.database.read(lambda connection: loadNode(connection, service, node))

@@ -50,7 +50,8 @@ class PubSubStoreContract(Contract):
     """Tests of an L{IPubSubStore}."""
 
     requests = (
-        ("nodes", ROMEO, 10), ("load", ROMEO, NODE), ("create", ROMEO, NODE, EMPTY, 10),
+        ("nodes", ROMEO, 10), ("load", ROMEO, NODE), ("configured", ROMEO, "x", "y"),
+        ("create", ROMEO, NODE, EMPTY, 10),
         ("change", ROMEO, NODE, NodeChange()), ("delete", ROMEO, NODE), ("affiliations", ROMEO, JULIET),
         ("subscriptions", ROMEO, JULIET), ("publish", ROMEO, NODE, item("a"), 1), ("retract", ROMEO, NODE, ["a"]),
         ("purge", ROMEO, NODE), ("items", ROMEO, NODE, WHOLE), ("find", ROMEO, NODE, ["a"]),
@@ -125,6 +126,19 @@ class PubSubStoreContract(Contract):
         self.assertEqual(await store.nodes(ROMEO, 3), ["B", "a", "b"])
         self.assertEqual(await store.nodes(ROMEO, 3, "b"), ["c", "ä"])
         self.assertEqual(await store.nodes(ROMEO, 3, "ä"), [])
+
+    async def test_configured(self) -> None:
+        """The nodes are found whose configuration has one value, and no other."""
+        store = await self.opened()
+        values = {
+            "b": {"a": ["1"]}, "ä": {"x": [], "a": ["1"]}, "c": {"a": ["1", "1"]}, "d": {"a": ["0"]}, "e": {},
+            "f": {"ba": ["1"]}, "g": {"title": ['"a": ["1"]']},
+        }  # fmt: skip
+        for name, configuration in values.items():
+            await store.create(ROMEO, name, StoredNode(configuration, {}, {}, ROMEO, 0.0), 10)
+        await store.create(JULIET, "b", EMPTY, 10)
+        self.assertEqual(await store.configured(ROMEO, "a", "1"), ["b", "ä"])
+        self.assertEqual(await store.configured(JULIET, "a", "1"), [])
 
     async def test_changed(self) -> None:
         """What a change mentions is replaced, added or removed; the rest stays."""

@@ -1,0 +1,141 @@
+# -*- test-case-name: tests.pubsub.test_audience -*-
+# Copyright (c) The muccore authors. See LICENSE for details.
+"""Who hears of the events of an account (XEP-0163 §4.3, XEP-0060 §9.1): delivered in slices if they are many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from muccore.interfaces import ISession, ISessions, IUserState, RosterItem
+from muccore.net.slices import RENDERING, Steps
+from muccore.pubsub.model.access import STRANGER, Relation, mayAccess
+from muccore.pubsub.model.node import Node, bareOf
+from muccore.pubsub.model.subscriptions import SUBSCRIBED
+from muccore.pubsub.sharers import Sharers
+from muccore.routing.handler import Handler
+from muccore.xmpp import jid as jids
+from muccore.xmpp.jid import JID
+from muccore.xmpp.rendering import Rendered, toAttribute
+
+_AT_ONCE: Final = 50
+"""Contacts without recipients that are passed over at a time; recipients after which their sender is charged."""
+
+_SUBSCRIBED: Final = frozenset(["from", "both"])
+
+
+def relationOf(item: RosterItem | None) -> Relation:
+    """What a contact is to the owner of a roster."""
+    if item is None:
+        return STRANGER
+    return Relation(item.subscription in _SUBSCRIBED, frozenset(item.groups))
+
+
+def blocks(state: IUserState | None, address: JID) -> bool:
+    """Whether an account blocks an address (XEP-0191)."""
+    return state is not None and bool(state.blocked) and bool(state.blocks(address))
+
+
+class Audience:
+    """
+    Delivers one event.
+
+    First to the sessions of the account itself, then to the contacts here and elsewhere who want it by their
+    capabilities, then to who has subscribed and was not reached by that.
+    """
+
+    def __init__(
+        self, handler: Handler, node: Node, message: Rendered, contacts: Mapping[str, RosterItem],
+        state: IUserState | None, sharers: Sharers, payer: ISession | None,
+    ) -> None:  # fmt: skip
+        """
+        @param handler: of the domain of the account.
+        @param contacts: the roster of the account.
+        @param state: that of the account.
+        @param payer: the session that is charged.
+        """
+        self._handler = handler
+        self._node = node
+        self._message = message
+        self._contacts = contacts
+        self._state = state
+        self._sharers = sharers
+        self._payer = payer
+        self._owner = jids.parse(node.service)
+        # Full JIDs that were reached, and bare JIDs of which a resource was.
+        self._reached: set[str] = set()
+        self._unpaid = 0
+
+    def deliver(self) -> Steps:
+        """Do it; see L{muccore.net.slices}."""
+        sessions: ISessions = self._handler.parent.sessions  # type: ignore[attr-defined]
+        yield from self._toSessions(sessions, self._node.service)
+        passed = 0
+        for contact in list(self._contacts):
+            if not self._mayHave(contact):
+                passed += 1
+                if not passed % _AT_ONCE:
+                    yield _AT_ONCE
+                continue
+            yield from self._toSessions(sessions, contact)
+        yield from self._toSharers()
+        yield from self._toSubscribers()
+        if self._payer is not None and self._unpaid:
+            self._payer.charge(self._unpaid * self._message.size, 0.0)
+
+    def _mayHave(self, bare: str) -> bool:
+        """Whether a contact shares presence with the owner, may access the node, and is not blocked."""
+        item = self._contacts.get(bare)
+        if item is None or item.subscription not in _SUBSCRIBED or self._isBlocked(bare):
+            return False
+        return mayAccess(self._node, bare, relationOf(item))
+
+    def _isBlocked(self, address: str) -> bool:
+        return self._state is not None and bool(self._state.blocked) and self._state.blocks(jids.parse(address))
+
+    def _toSessions(self, sessions: ISessions, account: str) -> Steps:
+        """To the available resources of an account here that want it."""
+        name = self._node.name
+        for session in list(sessions.forAccount(account).values()):
+            if name in session.notifiedNodes and not blocks(session.userState, self._owner):
+                yield 1
+                self._reached.add(account)
+                self._reached.add(session.fullText)
+                session.deliver(self._message, toAttribute(session.fullText))
+                self._pay()
+
+    def _pay(self) -> None:
+        self._unpaid += 1
+        if self._unpaid == _AT_ONCE:
+            if self._payer is not None:
+                self._payer.charge(_AT_ONCE * self._message.size, 0.0)
+            self._unpaid = 0
+
+    def _toSharers(self) -> Steps:
+        """To resources elsewhere that want it, and to those with directed presence, if anybody may have it."""
+        node = self._node
+        for full, nodes in list(self._sharers.of(node.service)):
+            bare = bareOf(full)
+            if node.name in nodes and full not in self._reached and not self._isBlocked(full):
+                yield RENDERING
+                if mayAccess(node, bare, relationOf(self._contacts.get(bare))):
+                    self._send(full)
+                    self._reached.add(bare)
+
+    def _toSubscribers(self) -> Steps:
+        """To who has subscribed."""
+        node = self._node
+        for address, subscription in list(node.subscriptions.items()):
+            bare = bareOf(address)
+            wanted = subscription.state == SUBSCRIBED and subscription.options.deliver
+            if not wanted or address in self._reached or bare == node.service or self._isBlocked(address):
+                continue
+            yield RENDERING
+            if mayAccess(node, bare, relationOf(self._contacts.get(bare))):
+                self._send(address)
+
+    def _send(self, address: str) -> None:
+        """To an address, through the filters of its domain."""
+        self._handler.parent.send(self._message.elementTo(toAttribute(address)))
+        self._reached.add(address)
+        self._pay()
