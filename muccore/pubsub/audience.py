@@ -15,8 +15,10 @@ from muccore.pubsub.model.subscriptions import SUBSCRIBED
 from muccore.pubsub.sharers import Sharers
 from muccore.routing.handler import Handler
 from muccore.xmpp import jid as jids
+from muccore.xmpp import ns
+from muccore.xmpp.element import Element
 from muccore.xmpp.jid import JID
-from muccore.xmpp.rendering import Rendered, toAttribute
+from muccore.xmpp.rendering import Rendered, render, toAttribute
 
 _AT_ONCE: Final = 50
 """Contacts without recipients that are passed over at a time; recipients after which their sender is charged."""
@@ -36,6 +38,13 @@ def blocks(state: IUserState | None, address: JID) -> bool:
     return state is not None and bool(state.blocked) and bool(state.blocks(address))
 
 
+def _addresses(replyTo: JID) -> Element:
+    """Where replies go (XEP-0033)."""
+    addresses = Element((ns.ADDRESSES, "addresses"))
+    addresses.add("address", type="replyto", jid=replyTo.full)
+    return addresses
+
+
 class Audience:
     """
     Delivers one event.
@@ -46,17 +55,21 @@ class Audience:
 
     def __init__(
         self, handler: Handler, node: Node, message: Rendered, contacts: Mapping[str, RosterItem],
-        state: IUserState | None, sharers: Sharers, payer: ISession | None,
+        state: IUserState | None, sharers: Sharers, payer: ISession | None, replyTo: JID | None = None,
     ) -> None:  # fmt: skip
         """
         @param handler: of the domain of the account.
         @param contacts: the roster of the account.
         @param state: that of the account.
         @param payer: the session that is charged.
+        @param replyTo: the resource that has published, which only those learn who share presence with the owner
+            (XEP-0163 §4.3.1); C{None}: nobody.
         """
         self._handler = handler
         self._node = node
         self._message = message
+        # For those who share presence with the owner.
+        self._shared = message if replyTo is None else message.extended(render(_addresses(replyTo)))
         self._contacts = contacts
         self._state = state
         self._sharers = sharers
@@ -81,7 +94,7 @@ class Audience:
         yield from self._toSharers()
         yield from self._toSubscribers()
         if self._payer is not None and self._unpaid:
-            self._payer.charge(self._unpaid * self._message.size, 0.0)
+            self._payer.charge(self._unpaid * self._shared.size, 0.0)
 
     def _mayHave(self, bare: str) -> bool:
         """Whether a contact shares presence with the owner, may access the node, and is not blocked."""
@@ -101,14 +114,14 @@ class Audience:
                 yield 1
                 self._reached.add(account)
                 self._reached.add(session.fullText)
-                session.deliver(self._message, toAttribute(session.fullText))
+                session.deliver(self._shared, toAttribute(session.fullText))
                 self._pay()
 
     def _pay(self) -> None:
         self._unpaid += 1
         if self._unpaid == _AT_ONCE:
             if self._payer is not None:
-                self._payer.charge(_AT_ONCE * self._message.size, 0.0)
+                self._payer.charge(_AT_ONCE * self._shared.size, 0.0)
             self._unpaid = 0
 
     def _toSharers(self) -> Steps:
@@ -118,8 +131,9 @@ class Audience:
             bare = bareOf(full)
             if node.name in nodes and full not in self._reached and not self._isBlocked(full):
                 yield RENDERING
-                if mayAccess(node, bare, relationOf(self._contacts.get(bare))):
-                    self._send(full)
+                relation = relationOf(self._contacts.get(bare))
+                if mayAccess(node, bare, relation):
+                    self._send(full, relation)
                     self._reached.add(bare)
 
     def _toSubscribers(self) -> Steps:
@@ -131,11 +145,13 @@ class Audience:
             if not wanted or address in self._reached or bare == node.service or self._isBlocked(address):
                 continue
             yield RENDERING
-            if mayAccess(node, bare, relationOf(self._contacts.get(bare))):
-                self._send(address)
+            relation = relationOf(self._contacts.get(bare))
+            if mayAccess(node, bare, relation):
+                self._send(address, relation)
 
-    def _send(self, address: str) -> None:
+    def _send(self, address: str, relation: Relation) -> None:
         """To an address, through the filters of its domain."""
-        self._handler.parent.send(self._message.elementTo(toAttribute(address)))
+        message = self._shared if relation.presence else self._message
+        self._handler.parent.send(message.elementTo(toAttribute(address)))
         self._reached.add(address)
         self._pay()

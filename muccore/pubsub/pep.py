@@ -83,6 +83,7 @@ class PEPHandler(PubSubService):
         SPEC,
         Spec(163, "Personal Eventing Protocol", "1.2.2"),
         Spec(115, "Entity Capabilities", "1.6.0", "Those of clients filter notifications; verified and cached."),
+        Spec(33, "Extended Stanza Addressing", "1.2.1", "In notifications: which resource has published."),
         Spec(223, "Persistent Storage of Private Data via PubSub", "1.1.1"),
     )
 
@@ -132,8 +133,9 @@ class PEPHandler(PubSubService):
         state = await self.stateOf(node.service)
         message = Rendered.of(events.message(node.service, event, configuration.notificationType))
         session = self.parent.sessions.byFullJID(payer)
+        replyTo = payer if payer.resource and payer.bare == node.service else None
         done = self._getSlices().run(
-            Audience(self, node, message, contacts, state, self.followers.sharers, session).deliver()
+            Audience(self, node, message, contacts, state, self.followers.sharers, session, replyTo).deliver()
         )
         if done is not None:
             await done

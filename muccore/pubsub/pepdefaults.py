@@ -25,6 +25,8 @@ _DEFAULTS: Final[Mapping[str, NodeConfiguration]] = {
     "storage:bookmarks": replace(DEFAULT, accessModel=WHITELIST),
     # XEP-0402, with the notification settings (XEP-0492) and pinning (XEP-0469) of each.
     "urn:xmpp:bookmarks:1": _PRIVATE,
+    # XEP-0292
+    "urn:xmpp:vcard4": replace(DEFAULT, accessModel=OPEN),
     # XEP-0490
     "urn:xmpp:mds:displayed:0": _PRIVATE,
     # XEP-0384: who is no contact encrypts, too.

@@ -48,6 +48,24 @@ class AudienceTests(PEPTestCase):
         # To the bare JID, and to the full one.
         self.assertEqual(self.heard(self.romeo), [EVENT, EVENT])
 
+    def test_replyTo(self) -> None:
+        """Who shares presence with the owner learns which resource has published; others do not (XEP-0163 §4.3.1)."""
+        self.publish(self.juliet, access_model="open", publish_model="open", send_last_published_item="never")
+        self.befriend(JULIET, ROMEO)
+        self.present(self.romeo, TUNE)
+        self.ask(self.nurse, "set", f"<subscribe node='{TUNE}' jid='nurse@localhost/pc'/>", JULIET)
+        for client, shown in ((self.juliet, ["juliet@localhost/pc"]), (self.nurse, [])):
+            self.romeo.received()
+            self.nurse.received()
+            item = f"<publish node='{TUNE}'><item id='a'>{PAYLOAD}</item></publish>"
+            self.ask(client, "set", item, JULIET)
+            [message] = self.romeo.received()
+            addresses = message.child("addresses", ns.ADDRESSES)
+            found = [] if addresses is None else [each["jid"] for each in addresses.childElements()]
+            self.assertEqual(found, shown)
+            others = self.nurse.received() if client is self.juliet else self.further
+            self.assertEqual([each.child("addresses", ns.ADDRESSES) for each in others], [None])
+
     def test_accessLost(self) -> None:
         """Who may not access the node any more hears nothing, though they are subscribed still."""
         self.publish(self.juliet, access_model="open")

@@ -18,7 +18,8 @@ class DefaultTests(PEPTestCase):
         contacts, closed = "auth not-authorized presence-subscription-required", "cancel not-allowed closed-node"
         for node, expected in (
             (TUNE, contacts), (f"{OMEMO}:devices", "2"), (f"{OMEMO}:bundles", "1 2"), (f"{LEGACY}.devicelist", "2"),
-            (f"{LEGACY}.bundles:31415", "2"), ("urn:xmpp:bookmarks:1", closed), ("storage:bookmarks", closed),
+            (f"{LEGACY}.bundles:31415", "2"), ("urn:xmpp:vcard4", "2"), ("urn:xmpp:bookmarks:1", closed),
+            ("storage:bookmarks", closed),
             ("urn:xmpp:mds:displayed:0", closed), ("urn:xmpp:avatar:metadata", contacts),
         ):  # fmt: skip
             for id in "12":

@@ -28,7 +28,8 @@ class PublishTests(PEPTestCase):
         self.assertEqual((message["from"], message["to"], message["type"]), (JULIET, "juliet@localhost/pc", "headline"))
         self.assertTrue(message["id"])
         event = f"<event xmlns='{ns.PUBSUB_EVENT}'><items node='{TUNE}'><item id='1'>{PAYLOAD}</item></items></event>"
-        self.assertEqual([render(child).decode() for child in message.childElements()], [event])
+        addresses = f"<addresses xmlns='{ns.ADDRESSES}'><address type='replyto' jid='juliet@localhost/pc'/></addresses>"
+        self.assertEqual([render(child).decode() for child in message.childElements()], [event, addresses])
 
     def test_idGenerated(self) -> None:
         """Without an id the service makes one, another one for each item."""
