@@ -15,15 +15,16 @@ from typing import Any, Final
 from twisted.words.xish.domish import SerializedXML
 
 from muccore.im.userdata import storing
-from muccore.interfaces import DataTooLarge, IUserDataStore
+from muccore.interfaces import DataTooLarge, IBookmarks, IUserDataStore
+from muccore.interfaces.bookmarks import BOOKMARKS_DOCUMENT
 from muccore.interfaces.handlers import ANSWERED, isFromAccount
 from muccore.routing.handler import BARE, Handler, answersAnyone
 from muccore.routing.turns import WAITING_LIMIT, Turns
-from muccore.xmpp import ns
+from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
-from muccore.xmpp.rendering import render
+from muccore.xmpp.rendering import parseRendered, render
 from muccore.xmpp.specs import Spec
 
 KIND: Final = "private"
@@ -36,16 +37,18 @@ class PrivateStorageHandler(Handler):
 
     @ivar elementLimit: bytes of one element.
     @ivar accountLimit: bytes of all elements of an account, their names included.
+    @ivar bookmarks: where the bookmarks of rooms are; C{None}: here, as other elements are.
     """
 
     implements = (
-        Spec(48, "Bookmarks", "1.2", "Kept as private XML (XEP-0049)."),
+        Spec(48, "Bookmarks", "1.2", "As private XML (XEP-0049), and in a node of the account (XEP-0163)."),
         Spec(49, "Private XML Storage", "1.2"),
     )
     features = (ns.PRIVATE,)
 
     def __init__(self, store: IUserDataStore, elementLimit: int, accountLimit: int) -> None:
         super().__init__()
+        self.bookmarks: IBookmarks | None = None
         self._store = store
         self.elementLimit = elementLimit
         self.accountLimit = accountLimit
@@ -62,6 +65,8 @@ class PrivateStorageHandler(Handler):
         async with self._turns.take(to.bare, element):
             with storing():
                 found = await self._store.get(to.bare, KIND, key)
+            if self.bookmarks is not None and (KIND, key) == BOOKMARKS_DOCUMENT:
+                found = await self._withBookmarks(to.bare, found)
             query.children.append(Element((requested.uri, requested.name)) if found is None else _serialized(found))
             self.replyDirectly(element, query)
         return ANSWERED
@@ -77,12 +82,35 @@ class PrivateStorageHandler(Handler):
                 raise StanzaError("policy-violation", text=text)
             changes[KIND, key] = content
         async with self._turns.take(to.bare, element):
+            if self.bookmarks is not None and BOOKMARKS_DOCUMENT in changes:
+                storage = _elements(element, to)[BOOKMARKS_DOCUMENT[1]]
+                conferences = [child for child in storage.childElements() if _isBookmark(child)]
+                if await self.bookmarks.replace(to.bare, conferences, jid.parse(element.attributes["from"])):
+                    changes[BOOKMARKS_DOCUMENT] = _without(storage, conferences)
             with storing():
                 try:
                     await self._store.change(to.bare, changes, {KIND: self.accountLimit})
                 except DataTooLarge:
                     text = f"All elements together may be at most {self.accountLimit} bytes large; remove some."
                     raise StanzaError("resource-constraint", text=text) from None
+
+    async def _withBookmarks(self, account: str, found: bytes | None) -> bytes | None:
+        """
+        Put the bookmarks of an account into a list.
+
+        @param found: what is stored of that: what are no bookmarks of rooms.
+        """
+        assert self.bookmarks is not None, "it has been looked at"
+        conferences = await self.bookmarks.collected(account)
+        if not conferences:
+            return found
+        storage = Element((ns.BOOKMARKS_STORAGE, "storage"))
+        if found is not None:
+            stored = parseRendered(found)
+            storage.attributes = stored.attributes
+            storage.children = [child for child in stored.childElements() if not _isBookmark(child)]
+        storage.children.extend(conferences)
+        return render(storage, ns.PRIVATE)
 
     async def forget(self, account: JID) -> None:
         """Wait for requests of an account that is being removed."""
@@ -94,6 +122,17 @@ class PrivateStorageHandler(Handler):
 def keyOf(element: Element) -> str:
     """The key of the document of an element."""
     return f"{{{element.uri}}}{element.name}"
+
+
+def _isBookmark(child: Element) -> bool:
+    return (child.uri, child.name) == (ns.BOOKMARKS_STORAGE, "conference")
+
+
+def _without(storage: Element, conferences: list[Element]) -> bytes | None:
+    """What is stored of a list of bookmarks when those of rooms are elsewhere; C{None} for nothing."""
+    rest = Element((storage.uri, storage.name), None, storage.attributes)
+    rest.children = [child for child in storage.children if child not in conferences]
+    return render(rest, ns.PRIVATE) if any(not isinstance(child, str) for child in rest.children) else None
 
 
 def _serialized(content: bytes) -> Any:

@@ -23,6 +23,7 @@ from muccore.interfaces.archive import (
 )
 from muccore.interfaces.audit import ENTRIES_LIMIT, AuditEntry, AuditPage, AuditQuery, IAuditStore
 from muccore.interfaces.auth import IAuthBackend
+from muccore.interfaces.bookmarks import IBookmarks
 from muccore.interfaces.components import IComponent
 from muccore.interfaces.contacts import IContacts
 from muccore.interfaces.handlers import HandlerContext, IHandlerFactory, InvalidOption
@@ -77,8 +78,8 @@ __all__ = [
     "ENTRIES_LIMIT", "IDS_LIMIT", "WORDS_LIMIT", "AccountBusy", "AccountStep", "Affiliate", "AffiliatedRooms",
     "ArchiveItem", "ArchiveMetadata", "ArchivePage", "ArchiveQuery", "AuditEntry", "AuditPage", "AuditQuery",
     "BadDescription", "DataTooLarge", "FoundRooms", "HandlerContext", "IAccountArchive", "IAccountStore", "IAccounts",
-    "IAdministration", "IAnnouncements", "IArchiveStore", "IAuditStore", "IAuthBackend", "IComponent", "IContacts",
-    "IDeliveryObserver", "IDestination", "IDomain", "IDomainObserver", "IElsewhere", "IHandlerFactory",
+    "IAdministration", "IAnnouncements", "IArchiveStore", "IAuditStore", "IAuthBackend", "IBookmarks", "IComponent",
+    "IContacts", "IDeliveryObserver", "IDestination", "IDomain", "IDomainObserver", "IElsewhere", "IHandlerFactory",
     "IHeldMessageObserver", "IInvitations", "IOccupantStore", "IPubSubStore", "IRegistrar", "IRoomStore",
     "IRosterStore", "IRoute", "IRouter", "ISession", "ISessionBinder", "ISessionObserver", "ISessions", "IStore",
     "IStoreFactory", "IStream", "IStreamFeature", "IStreamManagement", "IUploadStore", "IUploadWriter",

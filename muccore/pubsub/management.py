@@ -102,6 +102,7 @@ async def delete(service: PubSubService, request: Request) -> Any:
                 element.add("redirect").attributes["uri"] = uri
             with telling(request.service):
                 await service.announce(node, event, request.sender)
+    service.nodeChanged(request.service, request.node, request.sender)
     return ANSWERED
 
 
@@ -117,4 +118,5 @@ async def purge(service: PubSubService, request: Request) -> Any:
             event, _ = events.eventOf("purge", node.name)
             with telling(request.service):
                 await service.announce(node, event, request.sender)
+    service.nodeChanged(request.service, request.node, request.sender)
     return ANSWERED

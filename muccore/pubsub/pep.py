@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -25,6 +25,8 @@ from muccore.log.logger import Logger
 from muccore.net.slices import Slices
 from muccore.pubsub import approvals, discovery, events
 from muccore.pubsub.audience import Audience, relationOf
+from muccore.pubsub.bookmarks import FEATURES as BOOKMARK_FEATURES
+from muccore.pubsub.bookmarks import Bookmarks
 from muccore.pubsub.followers import Followers
 from muccore.pubsub.model.access import Relation
 from muccore.pubsub.model.configuration import (
@@ -39,6 +41,7 @@ from muccore.pubsub.model.configuration import (
 )
 from muccore.pubsub.model.node import Node
 from muccore.pubsub.pepdefaults import defaultsFor
+from muccore.pubsub.request import Request
 from muccore.pubsub.requests import REQUESTS
 from muccore.pubsub.service import FEATURES, SPEC, PubSubService, featureName
 from muccore.routing.handler import BARE, answersAnyone
@@ -76,6 +79,9 @@ class PEPHandler(PubSubService):
     @ivar peers: the handlers of all hosts of this server, by domain.
     @ivar guests: whether the domain has guests, who publish nothing.
     @ivar conversions: further features of accounts: what is converted to and from nodes.
+    @ivar converters: called with an account and a session that has changed a node, by the name of the node.
+    @ivar preparers: called with an account before its owner reads a node, by the name of the node.
+    @ivar settlers: called with an account that is being removed, before what it has published is.
     @ivar followers: who follows its accounts by presence.
     """
 
@@ -96,10 +102,20 @@ class PEPHandler(PubSubService):
         self.peers: Mapping[str, PEPHandler] = {}
         self.guests = False
         self.conversions: Sequence[str] = ()
+        self.converters: dict[str, Callable[[str, JID], None]] = {}
+        self.preparers: dict[str, Callable[[str], Awaitable[None]]] = {}
+        self.settlers: list[Callable[[str], Awaitable[None]]] = []
         self.followers = Followers(self, contacts)
         self._contacts = contacts
         self._states = states
         self._slices: Slices | None = None
+
+    def joinBookmarks(self, bookmarks: Bookmarks) -> None:
+        """Let bookmarks be one set, wherever clients keep them."""
+        self.conversions = [*self.conversions, *BOOKMARK_FEATURES]
+        self.converters.update(bookmarks.converters)
+        self.preparers.update(dict.fromkeys(bookmarks.converters, bookmarks.prepare))
+        self.settlers.append(bookmarks.conversions.settle)
 
     # What the engine asks
 
@@ -123,6 +139,18 @@ class PEPHandler(PubSubService):
         """See L{PubSubService.groupsOf}."""
         contacts = await self._contacts.contacts(service)
         return sorted({group for item in contacts.values() for group in item.groups})
+
+    async def prepareReading(self, request: Request) -> None:
+        """See L{PubSubService.prepareReading}."""
+        prepare = self.preparers.get(request.node)
+        if prepare is not None and request.bare == request.service:
+            await prepare(request.service)
+
+    def nodeChanged(self, service: str, name: str, by: JID) -> None:
+        """See L{PubSubService.nodeChanged}."""
+        converter = self.converters.get(name)
+        if converter is not None:
+            converter(service, by)
 
     async def announce(self, node: Node, event: Element, payer: JID) -> None:
         """See L{PubSubService.announce}."""
@@ -217,6 +245,8 @@ class PEPHandler(PubSubService):
     async def forget(self, account: JID) -> None:
         """Remove what an account has published, which is being removed."""
         self.followers.sharers.removeAccount(account.bare)
+        for settle in self.settlers:
+            await settle(account.bare)
         await self.forgetService(account)
 
     iqs = {

@@ -47,6 +47,7 @@ async def publish(service: PubSubService, request: Request) -> Any:
         service.answer(request, payload(request, answered))
         with telling(request.service):
             await service.announce(node, events.itemEvent(node, publication.id, publication.payload), request.sender)
+    service.nodeChanged(request.service, name, request.sender)
     return ANSWERED
 
 
@@ -122,4 +123,5 @@ async def retract(service: PubSubService, request: Request) -> Any:
         if notify in ("1", "true") or (notify is None and node.configuration.notifyRetract):
             with telling(request.service):
                 await service.announce(node, events.retractEvent(node.name, [id]), request.sender)
+    service.nodeChanged(request.service, request.node, request.sender)
     return ANSWERED

@@ -32,6 +32,7 @@ async def getItems(service: PubSubService, request: Request) -> Any:
     """Return items: all, the newest ones, a page, or those with some ids."""
     name = request.node
     async with service.reading(request.sender, request.iq):
+        await service.prepareReading(request)
         node = await service.existing(request)
         checkRetrieve(node, request.bare, await service.relation(request.service, request.bare))
         _checkSubid(node, request)

@@ -88,6 +88,16 @@ class PubSubService(Handler):
         """The groups in the roster of the owner of a service."""
         return []
 
+    async def prepareReading(self, request: Request) -> None:
+        """Do what is to be done before a node is read, which may not exist yet."""
+
+    def nodeChanged(self, service: str, name: str, by: JID) -> None:
+        """
+        Note that a client has changed the items of a node, which was announced.
+
+        @param by: who has.
+        """
+
     async def announce(self, node: Node, event: Element, payer: JID) -> None:
         """
         Tell all who may hear of it of an event, in the order of calls.

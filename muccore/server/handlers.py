@@ -31,13 +31,14 @@ from muccore.im.roster import RosterHandler
 from muccore.im.rosters import Rosters
 from muccore.im.subscribing import SubscriptionHandler
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import BadDescription, IAdministration, ISession, IStore
+from muccore.interfaces import BadDescription, IAdministration, ISession, IStore, IUserDataStore
 from muccore.interfaces.handlers import HandlerContext, InvalidHandler, InvalidOption
 from muccore.interfaces.http import HTTPResource
 from muccore.muc.handler import MUCHandler
 from muccore.muc.model.costs import CostRates
 from muccore.muc.service.invitationpolicy import InvitationPolicy
 from muccore.muc.service.servicesettings import MUCServiceSettings
+from muccore.pubsub.bookmarks import Bookmarks
 from muccore.pubsub.model.configuration import Limits
 from muccore.pubsub.pep import PEPHandler
 from muccore.routing.dispatch import merge
@@ -148,7 +149,7 @@ class HostHandlers:
         if nodes is not None:
             states = None if self.userData is None else self.userData.states
             self.pep = PEPHandler(nodes, pubSubLimits(settings), rosters, states)
-            self._joinPEP(self.pep, rosters)
+            self._joinPEP(self.pep, rosters, store)
         self.archive: AccountArchive | None = None
         if stores.archive is not None and settings.users.archive:
             self.archive = AccountArchive(stores.archive, settings.users, rosters, store, self.userData)
@@ -189,13 +190,17 @@ class HostHandlers:
         for service, muc in self.muc.items():
             self._builtin[service] = [DiscoInfoHandler(), PingHandler(), VersionHandler(), muc]
 
-    def _joinPEP(self, pep: PEPHandler, rosters: Rosters) -> None:
+    def _joinPEP(self, pep: PEPHandler, rosters: Rosters, documents: IUserDataStore | None) -> None:
         """Let personal eventing learn of presence and contacts, and be discovered; it goes with the account."""
         self.presence.presentObservers.append(pep.followers.sessionPresent)
         self.presence.goneObservers.append(pep.followers.sessionGone)
         self.disco.contacts, self.disco.publishers = rosters, [pep]
         if self.accounts is not None:
             self.accounts.removers["pubsub"] = pep.forget
+        if self.userData is not None and documents is not None:
+            bookmarks = Bookmarks(pep, documents)
+            pep.joinBookmarks(bookmarks)
+            self.userData.privateStorage.bookmarks = bookmarks
 
     def joinAdministration(self, administration: Administration) -> None:
         """Let admins find what they manage."""

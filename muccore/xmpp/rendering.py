@@ -122,12 +122,12 @@ def toAttribute(address: str) -> bytes:
 def fromAttribute(to: bytes) -> str:
     """The address in what L{toAttribute} has rendered."""
     if b"&" in to:
-        return str(_parse(b"<to" + to + b"/>").attributes["to"])
+        return str(parseRendered(b"<to" + to + b"/>").attributes["to"])
     return to[len(_TO) : -1].decode()
 
 
-def _parse(data: bytes) -> Element:
-    """Parse what was rendered here."""
+def parseRendered(data: bytes) -> Element:
+    """Parse an element that was rendered here."""
     found: list[domish.Element] = []
     parser = domish.elementStream()
     parser.DocumentStartEvent = parser.DocumentEndEvent = lambda *_: None
@@ -203,7 +203,7 @@ class Rendered:
         """The stanza, to be copied before a change. Its C{to} may be that of another recipient: see L{elementTo}."""
         element = self.parsed
         if element is None:
-            element = self.parsed = _parse(self.head + self.tail)
+            element = self.parsed = parseRendered(self.head + self.tail)
         return element
 
     def elementTo(self, to: bytes) -> Element:

@@ -422,7 +422,7 @@ class RedeliveryTests(SynchronousTestCase):
     def test_parsing(self) -> None:
         """What must be parsed to decide whether another client has got a copy is parsed in the same slices."""
         parsed: list[bytes] = []
-        parse = rendering._parse
+        parse = rendering.parseRendered
 
         def counting(data: bytes) -> Element:
             parsed.append(data)
@@ -433,7 +433,7 @@ class RedeliveryTests(SynchronousTestCase):
         for _ in range(3 * BATCH):
             self.send("romeo@localhost/phone")
         self.assertEqual(len(laptop.take()), 3 * BATCH)
-        self.patch(rendering, "_parse", counting)
+        self.patch(rendering, "parseRendered", counting)
         self.phone.vanish()
         self.phone.session.end()
         self.assertEqual(len(parsed), 0)
