@@ -10,6 +10,7 @@ the new hash with the next presence that the client directs there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -27,9 +28,9 @@ from muccore.xmpp import jid, ns
 from muccore.xmpp.element import Element
 from muccore.xmpp.errors import StanzaError
 from muccore.xmpp.jid import JID
-from muccore.xmpp.rendering import render
+from muccore.xmpp.rendering import parseRendered, render
 from muccore.xmpp.specs import Spec
-from muccore.xmpp.vcards import photoHash, photosOf, photoUpdate
+from muccore.xmpp.vcards import Photo, photoElement, photosOf, photoUpdate, readPhoto
 
 _EMPTY: Final = render(Element((ns.VCARD_TEMP, "vCard")))
 
@@ -39,6 +40,8 @@ class VCardHandler(Handler):
     Keeps the vCards.
 
     @ivar sizeLimit: bytes of one.
+    @ivar photoObservers: called with an account whose client has set a vCard with another avatar, that or C{None}, and
+        the address of the client.
     """
 
     implements = (
@@ -54,6 +57,7 @@ class VCardHandler(Handler):
         self._store = store
         self._states = states
         self.sizeLimit = sizeLimit
+        self.photoObservers: list[Callable[[JID, Photo | None, JID], None]] = []
         self._turns = Turns(WAITING_LIMIT)
         self._presence = presence
         # The sessions whose latest broadcast presence had no photo of its own.
@@ -86,18 +90,52 @@ class VCardHandler(Handler):
         content = render(vCard)
         if len(content) > self.sizeLimit:
             raise StanzaError("policy-violation", text=f"A vCard may be at most {self.sizeLimit} bytes large.")
-        hash = avatarHash(vCard)
-        empty = next(vCard.childElements(), None) is None
-        async with self._turns.take(element.attributes["from"], element):
+        photo = _photoIn(vCard)
+        by = jid.parse(element.attributes["from"])
+        async with self._turns.take(by.full, element), self._turns.take(to.bare, element):
             with storing():
-                changes = {(VCARD, CARD): None if empty else content, (VCARD, PHOTO): hash.encode()}
-                await self._store.change(to.bare, changes)
+                old = await self._store.get(to.bare, VCARD, PHOTO) or b""
+                await self._change(to.bare, None if _isEmpty(vCard) else content, _hashOf(photo))
         self.replyDirectly(element)
-        state = self._states.get(to.bare)
+        self._tell(to.bare, _hashOf(photo), by)
+        if old.decode() != _hashOf(photo):
+            for observer in self.photoObservers:
+                observer(to.bareJID(), photo, by)
+        return ANSWERED
+
+    async def setPhoto(self, account: JID, photo: Photo | None, by: JID) -> None:
+        """
+        Put an avatar that was set elsewhere into the vCard, unless that would be too large; C{None} removes it.
+
+        @param by: the session that has set it.
+        @raise StanzaError: if it cannot be stored.
+        """
+        async with self._turns.take(account.bare):
+            with storing():
+                old = await self._store.get(account.bare, VCARD, PHOTO) or b""
+                if old.decode() == _hashOf(photo):
+                    return
+                found = await self._store.get(account.bare, VCARD, CARD)
+                vCard = parseRendered(found) if found is not None else Element((ns.VCARD_TEMP, "vCard"))
+                photos = photosOf(vCard)
+                vCard.children = [child for child in vCard.children if child not in photos]
+                if photo is not None:
+                    vCard.children.append(photoElement(photo))
+                content = render(vCard)
+                if len(content) > self.sizeLimit:
+                    return
+                await self._change(account.bare, None if _isEmpty(vCard) else content, _hashOf(photo))
+        self._tell(account.bare, _hashOf(photo), by)
+
+    async def _change(self, account: str, content: bytes | None, hash: str) -> None:
+        await self._store.change(account, {(VCARD, CARD): content, (VCARD, PHOTO): hash.encode()})
+
+    def _tell(self, account: str, hash: str, by: JID) -> None:
+        """Put another hash into presence from now on."""
+        state = self._states.get(account)
         if state is not None and state.photo != hash:
             state.photo = hash
-            self._broadcast(to.bare, jid.parse(element.attributes["from"]))
-        return ANSWERED
+            self._broadcast(account, by)
 
     async def forget(self, account: JID) -> None:
         """Wait for requests of an account that is being removed."""
@@ -157,12 +195,25 @@ def _isUpdate(child: Any) -> bool:
 
 
 def avatarHash(vCard: Element) -> str:
-    """The hash of the first avatar that is one, or C{""}. Users may store what they like as photos."""
-    for photo in photosOf(vCard):
+    """The hash of the first avatar that is one, or C{""}."""
+    return _hashOf(_photoIn(vCard))
+
+
+def _photoIn(vCard: Element) -> Photo | None:
+    """The first avatar that is one, or C{None}. Users may store what they like as photos."""
+    for each in photosOf(vCard):
         try:
-            hash = photoHash(photo)
+            photo = readPhoto(each)
         except StanzaError:
             continue
-        if hash:
-            return hash
-    return ""
+        if photo is not None:
+            return photo
+    return None
+
+
+def _hashOf(photo: Photo | None) -> str:
+    return "" if photo is None else photo.hash
+
+
+def _isEmpty(vCard: Element) -> bool:
+    return next(vCard.childElements(), None) is None

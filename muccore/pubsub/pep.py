@@ -25,6 +25,7 @@ from muccore.log.logger import Logger
 from muccore.net.slices import Slices
 from muccore.pubsub import approvals, discovery, events
 from muccore.pubsub.audience import Audience, relationOf
+from muccore.pubsub.avatars import Avatars
 from muccore.pubsub.bookmarks import FEATURES as BOOKMARK_FEATURES
 from muccore.pubsub.bookmarks import Bookmarks
 from muccore.pubsub.followers import Followers
@@ -116,6 +117,12 @@ class PEPHandler(PubSubService):
         self.converters.update(bookmarks.converters)
         self.preparers.update(dict.fromkeys(bookmarks.converters, bookmarks.prepare))
         self.settlers.append(bookmarks.conversions.settle)
+
+    def joinAvatars(self, avatars: Avatars) -> None:
+        """Let avatars be those of vCards, and the other way round."""
+        self.conversions = [*self.conversions, ns.AVATAR_CONVERSION]
+        self.converters.update(avatars.converters)
+        self.settlers.append(avatars.conversions.settle)
 
     # What the engine asks
 

@@ -38,6 +38,7 @@ from muccore.muc.handler import MUCHandler
 from muccore.muc.model.costs import CostRates
 from muccore.muc.service.invitationpolicy import InvitationPolicy
 from muccore.muc.service.servicesettings import MUCServiceSettings
+from muccore.pubsub.avatars import Avatars
 from muccore.pubsub.bookmarks import Bookmarks
 from muccore.pubsub.model.configuration import Limits
 from muccore.pubsub.pep import PEPHandler
@@ -201,6 +202,9 @@ class HostHandlers:
             bookmarks = Bookmarks(pep, documents)
             pep.joinBookmarks(bookmarks)
             self.userData.privateStorage.bookmarks = bookmarks
+            avatars = Avatars(pep, self.userData.vCards.setPhoto)
+            pep.joinAvatars(avatars)
+            self.userData.vCards.photoObservers.append(avatars.vCardChanged)
 
     def joinAdministration(self, administration: Administration) -> None:
         """Let admins find what they manage."""
