@@ -106,6 +106,7 @@ bench: $(VENV)/.serve
 	$(RUN) -m benchmarks
 	$(RUN) -m benchmarks.onetoone
 	$(RUN) -m benchmarks.remote
+	$(RUN) -m benchmarks.pep
 	$(RUN) -m benchmarks.floor
 
 docs: $(VENV)/.serve

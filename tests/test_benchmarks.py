@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import archive, command, growth, holds, onetoone, remote, server
+from benchmarks import archive, command, growth, holds, onetoone, pep, remote, server
 from benchmarks.failure import BenchmarkFailed
 from benchmarks.holdmeter import HoldMeter, MeteredPoller
 from benchmarks.load import Load, Plan
@@ -619,4 +619,30 @@ class OneToOneTests(SynchronousTestCase):
         complaints = io.StringIO()
         with contextlib.redirect_stderr(complaints):
             self.assertEqual(onetoone.main(["--users", "2"], lambda text: None), 1)
+        self.assertIn("it failed", complaints.getvalue())
+
+
+class PEPTests(SynchronousTestCase):
+    """C{python -m benchmarks.pep}"""
+
+    def test_run(self) -> None:
+        """It prints two figures for each measurement, above 0."""
+        options = ["--contacts", "5", "--items", "4", "--together", "3", "--security", "plain", "--storage", "sqlite"]
+        printed: list[str] = []
+        self.assertEqual(pep.main(options, printed.append), 0)
+        title, line = "".join(printed).splitlines()
+        self.assertIn("3 at once", title)
+        security, *figures = line.split()
+        self.assertEqual((security, len([figure for figure in figures if float(figure) > 0])), ("plain", 2))
+
+    def test_failed(self) -> None:
+        """If a server fails, it says so."""
+
+        def failing(*_: object) -> None:
+            raise BenchmarkFailed("it failed")
+
+        self.patch(pep, "measure", failing)
+        complaints = io.StringIO()
+        with contextlib.redirect_stderr(complaints):
+            self.assertEqual(pep.main(["--contacts", "2"], lambda text: None), 1)
         self.assertIn("it failed", complaints.getvalue())

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from muccore.interfaces import ISession, ISessions, IUserState, RosterItem
 from muccore.net.slices import RENDERING, Steps
 from muccore.pubsub.model.access import STRANGER, Relation, mayAccess
+from muccore.pubsub.model.configuration import OPEN, PRESENCE
 from muccore.pubsub.model.node import Node, bareOf
 from muccore.pubsub.model.subscriptions import SUBSCRIBED
 from muccore.pubsub.sharers import Sharers
@@ -24,6 +25,9 @@ _AT_ONCE: Final = 50
 """Contacts without recipients that are passed over at a time; recipients after which their sender is charged."""
 
 _SUBSCRIBED: Final = frozenset(["from", "both"])
+
+_BY_PRESENCE: Final = (OPEN, PRESENCE)
+"""The access models for all who share presence, unless they have an affiliation."""
 
 
 def relationOf(item: RosterItem | None) -> Relation:
@@ -75,53 +79,72 @@ class Audience:
         self._sharers = sharers
         self._payer = payer
         self._owner = jids.parse(node.service)
+        self._sessions: ISessions = handler.parent.sessions  # type: ignore[attr-defined]
         # Full JIDs that were reached, and bare JIDs of which a resource was.
         self._reached: set[str] = set()
         self._unpaid = 0
 
     def deliver(self) -> Steps:
         """Do it; see L{muccore.net.slices}."""
-        sessions: ISessions = self._handler.parent.sessions  # type: ignore[attr-defined]
-        yield from self._toSessions(sessions, self._node.service)
+        yield from self._toAccounts([self._node.service])
         passed = 0
+        allowed: list[str] = []
         for contact in list(self._contacts):
-            if not self._mayHave(contact):
+            if self._mayHave(contact):
+                allowed.append(contact)
+                if len(allowed) == _AT_ONCE:
+                    yield from self._toAccounts(allowed)
+                    allowed.clear()
+            else:
                 passed += 1
                 if not passed % _AT_ONCE:
                     yield _AT_ONCE
-                continue
-            yield from self._toSessions(sessions, contact)
+        yield from self._toAccounts(allowed)
         yield from self._toSharers()
         yield from self._toSubscribers()
         if self._payer is not None and self._unpaid:
             self._payer.charge(self._unpaid * self._shared.size, 0.0)
 
-    def _mayHave(self, bare: str) -> bool:
+    def _mayHave(self, contact: str) -> bool:
         """Whether a contact shares presence with the owner, may access the node, and is not blocked."""
-        item = self._contacts.get(bare)
-        if item is None or item.subscription not in _SUBSCRIBED or self._isBlocked(bare):
+        item = self._contacts.get(contact)
+        if item is None or item.subscription not in _SUBSCRIBED or self._isBlocked(contact):
             return False
-        return mayAccess(self._node, bare, relationOf(item))
+        node = self._node
+        if contact not in node.affiliations and node.configuration.accessModel in _BY_PRESENCE:
+            return True
+        return mayAccess(node, contact, relationOf(item))
 
     def _isBlocked(self, address: str) -> bool:
         return self._state is not None and bool(self._state.blocked) and self._state.blocks(jids.parse(address))
 
-    def _toSessions(self, sessions: ISessions, account: str) -> Steps:
-        """To the available resources of an account here that want it."""
-        name = self._node.name
-        for session in list(sessions.forAccount(account).values()):
-            if name in session.notifiedNodes and not blocks(session.userState, self._owner):
+    def _toAccounts(self, accounts: Iterable[str]) -> Steps:
+        """To the available resources of accounts here that want it; this is the time that an event takes."""
+        name, message, owner, reached = self._node.name, self._shared, self._owner, self._reached
+        sessionsOf = self._sessions.forAccount
+        count = 0
+        for account in accounts:
+            sessions = sessionsOf(account)
+            for session in tuple(sessions.values()) if sessions else ():
+                if name not in session.notifiedNodes:
+                    continue
+                state = session.userState
+                if state is not None and state.blocked and state.blocks(owner):
+                    continue
+                count += 1
                 yield 1
-                self._reached.add(account)
-                self._reached.add(session.fullText)
-                session.deliver(self._shared, toAttribute(session.fullText))
-                self._pay()
+                address = session.fullText
+                reached.add(account)
+                reached.add(address)
+                session.deliver(message, toAttribute(address))
+        self._pay(count)
 
-    def _pay(self) -> None:
-        self._unpaid += 1
-        if self._unpaid == _AT_ONCE:
+    def _pay(self, count: int) -> None:
+        """Charge the sender for messages, some at a time."""
+        self._unpaid += count
+        if self._unpaid >= _AT_ONCE:
             if self._payer is not None:
-                self._payer.charge(_AT_ONCE * self._shared.size, 0.0)
+                self._payer.charge(self._unpaid * self._shared.size, 0.0)
             self._unpaid = 0
 
     def _toSharers(self) -> Steps:
@@ -154,4 +177,4 @@ class Audience:
         message = self._shared if relation.presence else self._message
         self._handler.parent.send(message.elementTo(toAttribute(address)))
         self._reached.add(address)
-        self._pay()
+        self._pay(1)
