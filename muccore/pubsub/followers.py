@@ -7,7 +7,7 @@ for those who come online or may see them from now on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -69,17 +69,16 @@ class _InfoRequest(generic.Request):  # type: ignore[misc]
 class _SessionRecipient:
     """A session that gets last items, see L{muccore.pubsub.lastitems.Recipient}."""
 
-    def __init__(self, session: ISession) -> None:
+    def __init__(self, session: ISession, isPresent: Callable[[], bool]) -> None:
+        """@param isPresent: whether it has been available all the time."""
         self.bare: str = session.account.bare
         self._session = session
-
-    def isThere(self) -> bool:
-        """Whether it is available."""
-        return not self._session.ended and self._session.priority is not None
+        self.isThere = isPresent
 
     def deliver(self, message: Rendered) -> None:
-        """Deliver it."""
+        """Deliver it. What it gets it has to pay for: it can come online again and again."""
         self._session.deliver(message, toAttribute(self._session.fullText))
+        self._session.charge(message.size, 0.0)
 
 
 class _SharerRecipient:
@@ -112,6 +111,8 @@ class Followers:
         self._pep = pep
         self._contacts = contacts
         self._interests = Interests(self._ask)
+        # Since when a session is available: an object for each time.
+        self._presences: WeakKeyDictionary[ISession, object] = WeakKeyDictionary()
         # The capabilities that a session has announced last.
         self._announced: WeakKeyDictionary[ISession, object] = WeakKeyDictionary()
         # The latest presence from elsewhere whose capabilities are not known yet, by account and full JID.
@@ -145,10 +146,15 @@ class Followers:
 
         self._interests.lookUp(session.fullText, presence, found)
 
+    def presenceOf(self, session: ISession) -> object:
+        """An object that stays the same as long as a session of this host is available."""
+        return self._presences.setdefault(session, object())
+
     def sessionGone(self, session: ISession, presence: Element) -> None:
         """A session is not available any more."""
         session.notifiedNodes = NOTHING
         self._announced.pop(session, None)
+        self._presences.pop(session, None)
         account = session.account.bare
         if all(other.priority is None for other in self._pep.parent.sessions.forAccount(account).values()):
             Deferred.fromCoroutine(self._purgeOffline(session.jid, account)).addErrback(_logFailure)
@@ -185,7 +191,14 @@ class Followers:
                 return False
             return not blocks(await self._pep.stateOf(account), session.jid)
 
-        await sendLastItems(self._pep, list(accounts), nodes, _SessionRecipient(session), mayReach, before)
+        home = self._pep.peers.get(session.jid.domain, self._pep).followers
+        now = home.presenceOf(session)
+
+        def isPresent() -> bool:
+            return session.priority is not None and not session.ended and home.presenceOf(session) is now
+
+        recipient = _SessionRecipient(session, isPresent)
+        await sendLastItems(self._pep, list(accounts), nodes, recipient, mayReach, before)
 
     async def _purgeOffline(self, by: JID, account: str) -> None:
         """Purge the nodes of an account that has gone offline that are configured so."""

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
 from muccore.testing.inmemory import Client, parseStanza
 from muccore.xmpp import ns
 from muccore.xmpp.element import Element
@@ -90,6 +94,27 @@ class PresenceTests(PEPTestCase):
         self.romeo.sends("<presence type='unavailable'/>")
         self.romeo.received()
         self.assertEqual(self.last(self.romeo, TUNE), [])
+
+    def test_comesAndGoes(self) -> None:
+        """Who comes online again and again gets the last items once for each time that they stay, and pays for them."""
+        held: list[Deferred[Any]] = []
+        find = self.store.latest
+
+        def finding(*arguments: Any) -> Deferred[Any]:
+            waiting: Deferred[Any] = Deferred()
+            held.append(waiting)
+            return waiting.addCallback(lambda _: find(*arguments))
+
+        self.store.latest = finding
+        for _ in range(3):
+            self.present(self.romeo, TUNE)
+            self.romeo.sends("<presence type='unavailable'/>")
+        self.present(self.romeo, TUNE)
+        self.romeo.charged.clear()
+        for waiting in held:
+            waiting.callback(None)
+        self.assertEqual((len(held), self.heard(self.romeo)), (4, [LAST]))
+        self.assertTrue(sum(sent for sent, _ in self.romeo.charged) > 100)
 
     def test_manyContacts(self) -> None:
         """However many contacts there are, each of their items comes once."""
