@@ -94,6 +94,7 @@ class Host:
     @ivar contactAddresses: the addresses of its operator, each with what it is for.
     @ivar anonymous: whether it has guests.
     @ivar registration: who may register an account.
+    @ivar pubSubServices: the domains of its publish-subscribe services.
     """
 
     domain: str
@@ -111,6 +112,7 @@ class Host:
     contactAddresses: tuple[tuple[str, str], ...] = ()
     anonymous: bool = False
     registration: str = "closed"
+    pubSubServices: tuple[str, ...] = ()
 
 
 def hostsOf(settings: Settings) -> tuple[Host, ...]:
@@ -132,6 +134,7 @@ def hostsOf(settings: Settings) -> tuple[Host, ...]:
         settings.server.contactAddresses,
         settings.auth.anonymous,
         settings.registration.mode,
+        settings.pubsub.domain,
     )
     found = [first]
     for domain, section in settings.named["host"].items():

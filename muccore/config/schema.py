@@ -26,6 +26,7 @@ from muccore.config.mucsection import MUCSection
 from muccore.config.option import METADATA, Option
 from muccore.config.option import option as _option
 from muccore.config.plugins import HandlerDescription, HandlerType, StoreType
+from muccore.config.pubsubsection import PubSubSection
 from muccore.config.registrationsection import RegistrationSection
 from muccore.config.s2ssection import S2SSection
 from muccore.config.storage import StorageSection
@@ -249,6 +250,7 @@ class Settings:
     muc: MUCSection
     upload: UploadSection
     external_services: ExternalServicesSection
+    pubsub: PubSubSection
     components: ComponentsSection
     named: Mapping[str, Mapping[str, Any]]
     handlers: Mapping[str, Mapping[str, str]]
@@ -283,6 +285,7 @@ SECTIONS: Final[Mapping[str, type[Any]]] = {
     "muc": MUCSection,
     "upload": UploadSection,
     "external_services": ExternalServicesSection,
+    "pubsub": PubSubSection,
     "components": ComponentsSection,
 }
 """Section names, which are attributes of L{Settings}, to their classes, in the order of the reference."""

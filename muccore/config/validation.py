@@ -157,7 +157,7 @@ def _checkSizes(settings: Settings) -> Iterator[Finding]:
 
 
 def _checkDomains(settings: Settings) -> Iterator[Finding]:
-    """Require a different domain for each host, service of rooms and component."""
+    """Require a different domain for each host, service and component."""
     hosts = hostsOf(settings)
     taken = {hosts[0].domain: "[server] domain"}
     for domain in settings.named["host"]:
@@ -171,9 +171,22 @@ def _checkDomains(settings: Settings) -> Iterator[Finding]:
                 text = f"a domain other than that of {taken[service]}, such as conference.{host.domain}"
                 yield section, key, f"found {quoted(service)}; allowed: {text}"
             taken[service] = f"[{section}] {key}"
+    for service in settings.pubsub.domain:
+        if service in taken:
+            text = f"a domain other than that of {taken[service]}, such as pubsub.{hosts[0].domain}"
+            yield "pubsub", "domain", f"found {quoted(service)}; allowed: {text}"
+        taken[service] = "[pubsub] domain"
     for name in settings.named["component"]:
         if name in taken:
             yield f"component {name}", "", f"found the domain of {taken[name]}; allowed: another domain"
+
+
+def _checkPubSub(settings: Settings) -> Iterator[Finding]:
+    """Require a store for the nodes of publish-subscribe services."""
+    places = (placeOf(settings.storage, "pubsub")[1], settings.auth.backend)
+    if settings.pubsub.domain and not any(place and hasScheme("pubsub", place) for place in places):
+        found = quoted(settings.pubsub.domain[0])
+        yield "pubsub", "domain", f"found {found}, but no store for its nodes; set [storage] pubsub"
 
 
 def _checkComponents(settings: Settings) -> Iterator[Finding]:
@@ -222,6 +235,7 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     _checkPasswords,
     _checkSizes,
     _checkDomains,
+    _checkPubSub,
     _checkComponents,
     _checkUploads,
     _checkExternalServices,

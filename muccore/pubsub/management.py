@@ -38,6 +38,7 @@ async def create(service: PubSubService, request: Request) -> Any:
             raise StanzaError("bad-request", text="the configuration of a new node cannot be cancelled")
         configuration = configured
     async with service.writing(request.service, name, request.iq):
+        await service.checkCreation(request.service, request.sender)
         owner = service.ownerOf(request.service)
         node = Node.create(request.service, name, configuration, request.bare, service.parent.now(), owner)
         await service.store.create(request.service, name, node.stored, service.limits.nodes)

@@ -22,7 +22,6 @@ from muccore.interfaces import (
 )
 from muccore.interfaces.filters import BLOCKING, CONSUMED
 from muccore.log.logger import Logger
-from muccore.net.slices import Slices
 from muccore.pubsub import approvals, discovery, events
 from muccore.pubsub.audience import Audience, relationOf
 from muccore.pubsub.avatars import Avatars
@@ -109,7 +108,6 @@ class PEPHandler(PubSubService):
         self.followers = Followers(self, contacts)
         self._contacts = contacts
         self._states = states
-        self._slices: Slices | None = None
 
     def joinBookmarks(self, bookmarks: Bookmarks) -> None:
         """Let bookmarks be one set, wherever clients keep them."""
@@ -169,7 +167,7 @@ class PEPHandler(PubSubService):
         message = Rendered.of(events.message(node.service, event, configuration.notificationType))
         session = self.parent.sessions.byFullJID(payer)
         replyTo = payer if payer.resource and payer.bare == node.service else None
-        done = self._getSlices().run(
+        done = self.slices.run(
             Audience(self, node, message, contacts, state, self.followers.sharers, session, replyTo).deliver()
         )
         if done is not None:
@@ -186,16 +184,6 @@ class PEPHandler(PubSubService):
             if state is not None:
                 return state
         return None if self._states is None else await self._states.load(jids.parse(account))
-
-    def _getSlices(self) -> Slices:
-        if self._slices is None:
-            self._slices = Slices(self.parent.clock)
-        return self._slices
-
-    def shutDown(self, final: bool) -> None:
-        """Deliver what is left to deliver."""
-        self._getSlices().finish()
-        self._slices = Slices(None)
 
     # Requests
 

@@ -34,6 +34,7 @@ async def publish(service: PubSubService, request: Request) -> Any:
         isNew = node is None
         if node is None:
             node = newNode(service, request, name, options)
+            await service.checkCreation(request.service, request.sender)
         else:
             checkPublish(node, request.bare)
             checkPreconditions(node.configuration, options)

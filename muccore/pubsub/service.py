@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from muccore.interfaces import IPubSubStore
+from muccore.net.slices import Slices
 from muccore.pubsub.model.access import Relation
 from muccore.pubsub.model.configuration import ConfigurationForms, Limits, NodeConfiguration
 from muccore.pubsub.model.node import Node, Update
@@ -58,6 +59,7 @@ class PubSubService(Handler):
         self.forms = forms
         self.requests = requests
         self.nodes = Nodes(store, self.ownerOf)
+        self._slices: Slices | None = None
         self._writers = Turns(WAITING_LIMIT)
         self._readers = Turns(WAITING_LIMIT)
 
@@ -65,6 +67,18 @@ class PubSubService(Handler):
     def limits(self) -> Limits:
         """How much a service may have."""
         return self.forms.limits
+
+    @property
+    def slices(self) -> Slices:
+        """Where messages to many are delivered."""
+        if self._slices is None:
+            self._slices = Slices(self.parent.clock)
+        return self._slices
+
+    def shutDown(self, final: bool) -> None:
+        """Deliver what is left to deliver."""
+        self.slices.finish()
+        self._slices = Slices(None)
 
     # What subclasses know
 
@@ -79,6 +93,13 @@ class PubSubService(Handler):
     def mayCreate(self, service: str, sender: JID) -> bool:
         """Whether somebody may create nodes."""
         raise NotImplementedError
+
+    async def checkCreation(self, service: str, sender: JID) -> None:
+        """
+        Check whether somebody may create one node more, who L{mayCreate}.
+
+        @raise StanzaError: if they have too many.
+        """
 
     async def relation(self, service: str, bare: str) -> Relation:
         """What a bare JID is to the owner of a service at this moment."""

@@ -149,6 +149,11 @@ class ServerComponents:
                     "users of {domain} cannot store bookmarks, vCards and block lists; set [storage] userdata",
                     domain=configured.domain,
                 )
+            if self.stores.pubSubOf(configured) is None:
+                self._log.warn(
+                    "users of {domain} cannot publish avatars, bookmarks and keys; set [storage] pubsub",
+                    domain=configured.domain,
+                )
         for host in self.hosts:
             host.addHandlers()
             if hasattr(host.accounts, "whenHashesKnown"):
@@ -199,9 +204,9 @@ class ServerComponents:
             if accounts is not None:
                 for muc in services:
                     accounts.removers[f"rooms of {muc.parent.name}"] = muc.accountRemoved
-                for domain, pep in publishing.items():
+                for domain, service in [*publishing.items(), *self.hosts[0].handlers.pubSub.items()]:
                     if domain != host.domain:
-                        accounts.removers[f"subscriptions to {domain}"] = pep.forgetEntity
+                        accounts.removers[f"subscriptions to {domain}"] = service.forgetEntity
                 for domain, registrar in registrars.items():
                     if registrar is not None:
                         # They are in the store of the host that they are for, which may be another one.

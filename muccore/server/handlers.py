@@ -31,21 +31,19 @@ from muccore.im.roster import RosterHandler
 from muccore.im.rosters import Rosters
 from muccore.im.subscribing import SubscriptionHandler
 from muccore.im.userdomain import UserDomain
-from muccore.interfaces import BadDescription, IAdministration, ISession, IStore, IUserDataStore
+from muccore.interfaces import BadDescription, IAdministration, ISession, IStore
 from muccore.interfaces.handlers import HandlerContext, InvalidHandler, InvalidOption
 from muccore.interfaces.http import HTTPResource
 from muccore.muc.handler import MUCHandler
 from muccore.muc.model.costs import CostRates
 from muccore.muc.service.invitationpolicy import InvitationPolicy
 from muccore.muc.service.servicesettings import MUCServiceSettings
-from muccore.pubsub.avatars import Avatars
-from muccore.pubsub.bookmarks import Bookmarks
-from muccore.pubsub.model.configuration import Limits
 from muccore.pubsub.pep import PEPHandler
 from muccore.routing.dispatch import merge
 from muccore.routing.domain import Domain
 from muccore.server.accountarchive import AccountArchive
 from muccore.server.administration import Administration
+from muccore.server.pubsub import convert, followPresence, makeServices, pubSubLimits, pubSubSettings
 from muccore.server.registrationrate import PasswordRate, RegistrationRate
 from muccore.server.stores import ServerStores
 from muccore.server.userdata import UserDataHandlers
@@ -53,7 +51,7 @@ from muccore.server.website import webChatURL
 from muccore.services.administration.handler import AdministrationHandler
 from muccore.services.capabilities import CapabilitiesHandler
 from muccore.services.contacts import ContactHandler
-from muccore.services.disco import AccountDiscoHandler, DiscoInfoHandler
+from muccore.services.disco import AccountDiscoHandler, DiscoHandler, DiscoInfoHandler
 from muccore.services.externalservices import ExternalServicesHandler, ExternalServicesSettings
 from muccore.services.ping import AccountPingHandler, PingHandler
 from muccore.services.time import TimeHandler
@@ -78,6 +76,7 @@ class HostHandlers:
     @ivar archive: the archives of users; C{None} if there are none.
     @ivar subscriptions: the subscriptions of users to each other.
     @ivar pep: what users publish; C{None} without a store.
+    @ivar pubSub: the publish-subscribe services, by domain.
     @ivar registrar: registers new accounts; C{None} without a store.
     @ivar announcements: what the server tells users; C{None} without a store.
     @ivar accounts: the management of the accounts; C{None} without a store.
@@ -150,7 +149,13 @@ class HostHandlers:
         if nodes is not None:
             states = None if self.userData is None else self.userData.states
             self.pep = PEPHandler(nodes, pubSubLimits(settings), rosters, states)
-            self._joinPEP(self.pep, rosters, store)
+            followPresence(self.pep, self.presence)
+            self.disco.contacts, self.disco.publishers = rosters, [self.pep]
+            if self.accounts is not None:
+                self.accounts.removers["pubsub"] = self.pep.forget
+            if self.userData is not None and store is not None:
+                convert(self.pep, self.userData, store)
+        self.pubSub = {} if nodes is None else makeServices(nodes, host.pubSubServices, settings)
         self.archive: AccountArchive | None = None
         if stores.archive is not None and settings.users.archive:
             self.archive = AccountArchive(stores.archive, settings.users, rosters, store, self.userData)
@@ -190,21 +195,8 @@ class HostHandlers:
         }  # fmt: skip
         for service, muc in self.muc.items():
             self._builtin[service] = [DiscoInfoHandler(), PingHandler(), VersionHandler(), muc]
-
-    def _joinPEP(self, pep: PEPHandler, rosters: Rosters, documents: IUserDataStore | None) -> None:
-        """Let personal eventing learn of presence and contacts, and be discovered; it goes with the account."""
-        self.presence.presentObservers.append(pep.followers.sessionPresent)
-        self.presence.goneObservers.append(pep.followers.sessionGone)
-        self.disco.contacts, self.disco.publishers = rosters, [pep]
-        if self.accounts is not None:
-            self.accounts.removers["pubsub"] = pep.forget
-        if self.userData is not None and documents is not None:
-            bookmarks = Bookmarks(pep, documents)
-            pep.joinBookmarks(bookmarks)
-            self.userData.privateStorage.bookmarks = bookmarks
-            avatars = Avatars(pep, self.userData.vCards.setPhoto)
-            pep.joinAvatars(avatars)
-            self.userData.vCards.photoObservers.append(avatars.vCardChanged)
+        for service, pubSub in self.pubSub.items():
+            self._builtin[service] = [DiscoHandler(), PingHandler(), VersionHandler(), pubSub]
 
     def joinAdministration(self, administration: Administration) -> None:
         """Let admins find what they manage."""
@@ -276,12 +268,16 @@ class HostHandlers:
             self.archive.reconfigure(settings.users)
         if self.pep is not None:
             self.pep.forms.limits = pubSubLimits(settings)
+        for pubSub in self.pubSub.values():
+            pubSub.reconfigure(pubSubSettings(settings))
         if self.accounts is not None:
             self.accounts.tombstoneTime = settings.registration.tombstoneTime
 
     def _services(self) -> Iterator[tuple[str, str | None]]:
         for service, muc in self.muc.items():
             yield service, muc.options.name
+        for service, pubSub in self.pubSub.items():
+            yield service, pubSub.settings.name
         for component in self.components():
             if component.endswith(self._suffix):
                 yield component, None
@@ -299,6 +295,8 @@ class HostHandlers:
         yield from extra
 
     def _descriptions(self, domain: str) -> Sequence[HandlerDescription]:
+        if domain in self.pubSub:
+            return ()
         return self._host.mucExtraHandlers if domain in self.muc else self._host.extraHandlers
 
     def _makeExtra(self, domain: str, description: HandlerDescription) -> Any:
@@ -330,7 +328,7 @@ class HostHandlers:
             for resource in httpResourcesOf(made):
                 mounts.add(resource)
         for domain, builtin in self._builtin.items():
-            kind = Domain if domain in self.muc else UserDomain
+            kind = UserDomain if domain == self._host.domain else Domain
             added = list(builtin)
             streamFeatures = [*BINDING_FEATURES, *(each for made in builtin for each in streamFeaturesOf(made))]
             for description in self._descriptions(domain):
@@ -372,12 +370,6 @@ def externalServices(settings: Settings, domain: str) -> ExternalServicesSetting
     section = settings.external_services
     services = section.services if not section.domains or domain in section.domains else ()
     return ExternalServicesSettings(services, section.secret, section.credentialLifetime, section.guests)
-
-
-def pubSubLimits(settings: Settings) -> Limits:
-    """How much an account may publish."""
-    users = settings.users
-    return Limits(users.pubsubNodes, users.pubsubItems, users.pubsubItemSize, users.pubsubData)
 
 
 def mucOptions(settings: Settings, localDomain: str) -> MUCServiceSettings:

@@ -48,6 +48,7 @@ class HostComponents:
     @ivar userDomain: the domain of the accounts.
     @ivar mucDomains: the domains of the rooms.
     @ivar httpResources: what its handlers add to the HTTP site.
+    @ivar pubSubDomains: the domains of publish-subscribe services.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class HostComponents:
             self.handlers.guests.endObserver = guests.sessionEnded
         self.userDomain = UserDomain(host.domain, router, flusher, guests.sessions)
         self.mucDomains = [Domain(service, router, flusher) for service in host.roomServices]
+        self.pubSubDomains = [Domain(service, router, flusher) for service in self.handlers.pubSub]
         self._guests = guests
         self._binder: ISessionBinder = guests if host.anonymous else guests.sessions
         self._streamFeatures: list[Any] = []
@@ -82,7 +84,7 @@ class HostComponents:
     @property
     def domains(self) -> list[Domain]:
         """All its domains, that of the accounts first."""
-        return [self.userDomain, *self.mucDomains]
+        return [self.userDomain, *self.mucDomains, *self.pubSubDomains]
 
     def addHandlers(self) -> None:
         """

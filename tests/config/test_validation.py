@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from muccore.config import validation
 from tests.config import problemsOf, text
 
 NO_CERTIFICATE: dict[str, str | None] = {"certificate": None, "private_key": None}
@@ -150,6 +151,12 @@ class CheckTests(SynchronousTestCase):
                 self.assertFine(**changes)
             else:
                 self.assertProblem("[upload] store", "no way to it over HTTPS", **changes)
+
+    def test_pubSub(self) -> None:
+        """Publish-subscribe services have domains of their own, and a store."""
+        self.assertProblem("[pubsub] domain", "such as pubsub.example.org", pubsub={"domain": "EXAMPLE.org."})
+        self.patch(validation, "hasScheme", lambda kind, description: False)
+        self.assertProblem("[pubsub] domain", "set [storage] pubsub", pubsub={"domain": "pubsub.example.org"})
 
     def test_history(self) -> None:
         """The history of new rooms is within the limit for owners."""

@@ -32,6 +32,7 @@ class _ServerTests(TestCase):
     timeout = 60
     server: RunningServer
     storage: ClassVar[dict[str, str]] = {}
+    pubsub: ClassVar[dict[str, str]] = {}
 
     async def setUp(self) -> None:
         """Start it."""
@@ -42,7 +43,8 @@ class _ServerTests(TestCase):
         services = "stun:stun.shakespeare.lit:9998\n turn:relay.shakespeare.lit:9999"
         external = {"services": services, "secret": "shared with the relay"}
         self.server = await startServer(
-            reactor, http=listen, muc=options, storage=self.storage, upload=upload, external_services=external
+            reactor, http=listen, muc=options, storage=self.storage, upload=upload, external_services=external,
+            pubsub=self.pubsub,
         )
         self.addCleanup(self.server.stop)
 
@@ -51,6 +53,12 @@ class ArchiveScenarioTests(_ServerTests):
     """Two tests for each scenario of a server with archives."""
 
     storage: ClassVar[dict[str, str]] = {"archive": "memory:"}
+
+
+class PubSubScenarioTests(_ServerTests):
+    """Two tests for each scenario of a publish-subscribe service."""
+
+    pubsub: ClassVar[dict[str, str]] = {"domain": "pubsub.localhost"}
 
 
 class ScenarioTests(_ServerTests):
@@ -82,7 +90,9 @@ def _testOf(name: str, script: Script, websocket: bool = False) -> Callable[[_Se
     return test
 
 
-for _case, _folder in ((ScenarioTests, _HERE), (ArchiveScenarioTests, _HERE / "archive")):
+for _case, _folder in (
+    (ScenarioTests, _HERE), (ArchiveScenarioTests, _HERE / "archive"), (PubSubScenarioTests, _HERE / "pubsub"),
+):  # fmt: skip
     for _path in sorted(_folder.glob("*.scs")):
         _script = load(str(_path))
         setattr(_case, f"test_{_path.stem}", _testOf(_path.stem, _script))

@@ -267,6 +267,7 @@ class ServerComponentsTests(SynchronousTestCase):
         self.assertIn("contacts of users are lost when the server ends", logged)
         self.assertIsInstance(without.stores.rosters, MemoryRosters)
         self.assertIn("users of localhost cannot store bookmarks", logged)
+        self.assertIn("users of localhost cannot publish avatars", logged)
 
     def userDataOf(self, settings: Settings) -> list[IUserDataStore | None]:
         """The stores of documents of the users of each host."""

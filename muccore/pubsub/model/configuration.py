@@ -189,13 +189,18 @@ class ConfigurationForms:
     @ivar limits: how much it may have.
     """
 
-    def __init__(self, limits: Limits, accessModels: Collection[str], omitted: Collection[str] = ()) -> None:
+    def __init__(
+        self, limits: Limits, accessModels: Collection[str], omitted: Collection[str] = (),
+        choices: Mapping[str, Collection[str]] | None = None,
+    ) -> None:  # fmt: skip
         """
         @param accessModels: the access models that it supports.
         @param omitted: the attributes of L{NodeConfiguration} that cannot be configured.
+        @param choices: values that other attributes may have, if not all.
         """
         self.limits = limits
         self._accessModels = frozenset(accessModels)
+        self._choices = {**(choices or {}), "accessModel": self._accessModels}
         self._options = [option for option in OPTIONS if option.attribute not in omitted]
 
     def make(self, configuration: NodeConfiguration, type: str = "form", groups: Iterable[str] = ()) -> Element:
@@ -213,8 +218,9 @@ class ConfigurationForms:
 
     def _field(self, option: ConfigurationOption, groups: Iterable[str] = ()) -> Field:
         field = option.field
-        if option.attribute == "accessModel":
-            return replace(field, options=tuple(each for each in field.options if each[0] in self._accessModels))
+        allowed = self._choices.get(option.attribute)
+        if allowed is not None:
+            return replace(field, options=tuple(each for each in field.options if each[0] in allowed))
         if option.attribute == "rosterGroups":
             return replace(field, options=tuple((group, group) for group in groups), open=True)
         return field
