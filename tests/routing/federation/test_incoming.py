@@ -120,7 +120,7 @@ class DialbackTests(FederationCase):
     def ask(self, *certified: str, **pair: str) -> tuple[Any, Any]:
         """Ask on a new stream under TLS."""
         stream, transport = self.connectTLS(*certified)
-        [self.id] = [each.decode() for each in re.findall(rb" id='([0-9a-f]+)'", transport.take())]
+        [self.streamId] = [each.decode() for each in re.findall(rb" id='([0-9a-f]+)'", transport.take())]
         stream.dataReceived(result(**pair))
         return stream, transport
 
@@ -128,9 +128,9 @@ class DialbackTests(FederationCase):
         """The server of the domain is asked, about the id of this stream; if it agrees, stanzas are accepted."""
         stream, transport = self.ask()
         purpose, question = self.dialer.take()
-        self.assertEqual((purpose.local, purpose.remote, purpose.question), (LOCAL, REMOTE, (self.id, "key")))
+        self.assertEqual((purpose.local, purpose.remote, purpose.question), (LOCAL, REMOTE, (self.streamId, "key")))
         self.assertEqual(transport.take(), b"")
-        question.keyVerified(self.id, "valid")
+        question.keyVerified(self.streamId, "valid")
         self.assertEqual(transport.take(), VALID)
         romeo = self.server.connect("romeo@localhost/r", "<presence/>")
         stream.dataReceived(b"<message from='a@two.example' to='romeo@localhost/r'/>")
@@ -143,13 +143,13 @@ class DialbackTests(FederationCase):
         self.assertEnded(transport, "not-authorized")
         _, question = self.dialer.take()
         # Nobody is there to be told.
-        question.keyVerified(self.id, "valid")
+        question.keyVerified(self.streamId, "valid")
         self.assertEqual(self.federation._verifying, 0)
 
     def test_invalid(self) -> None:
         """An invalid key ends the stream, unless other domains are on it: then it is forbidden."""
         _, transport = self.ask()
-        self.dialer.take()[1].keyVerified(self.id, "invalid")
+        self.dialer.take()[1].keyVerified(self.streamId, "invalid")
         self.assertTrue(transport.value.endswith(VALID.replace(b"valid", b"invalid") + b"</stream:stream>"))
         stream, transport = self.authenticate()
         stream.dataReceived(result("three.example"))
@@ -165,7 +165,7 @@ class DialbackTests(FederationCase):
             self.dialer.take()[1].streamFailed(condition, "because", False)
             self.assertEqual(transport.value, failed(expected, type=type))
         _, transport = self.ask()
-        self.dialer.take()[1].keyVerified(self.id, "error")
+        self.dialer.take()[1].keyVerified(self.streamId, "error")
         self.assertEqual(transport.value, failed(NOT_FOUND))
 
     def test_certificate(self) -> None:
