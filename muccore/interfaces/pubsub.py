@@ -144,6 +144,9 @@ class IPubSubStore(IStore):
     The items of a node are in the order of their publication; to publish one again makes it the newest.
     """
 
+    def services(after: str, limit: int) -> Deferred[list[str]]:
+        """List the services that have nodes behind one, sorted by code points, at most so many."""
+
     def nodes(service: str, limit: int, after: str = "") -> Deferred[list[str]]:
         """List the names of the nodes of a service behind a name, sorted by code points, at most so many."""
 

@@ -52,6 +52,11 @@ class MemoryPubSub:
         return succeed(None)
 
     @whileOpen
+    def services(self, after: str, limit: int) -> list[str]:
+        """See L{IPubSubStore.services}."""
+        return sorted(service for service, nodes in self._services.items() if nodes and service > after)[:limit]
+
+    @whileOpen
     def nodes(self, service: str, limit: int, after: str = "") -> list[str]:
         """See L{IPubSubStore.nodes}."""
         return sorted(node for node in self._services.get(service, ()) if node > after)[:limit]

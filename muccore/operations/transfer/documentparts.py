@@ -217,10 +217,6 @@ class UserParts(Parts):
     def _preference(self, element: Element) -> None:
         self.found.setdefault("preferences", {})[element.attributes["name"]] = json.loads(element.text())
 
-    def _pubsub(self, element: Element) -> None:
-        for node in dict.fromkeys(child.get("node") or "" for child in element.childElements()):
-            self.refuse(f"the node {node}", "this server keeps no nodes of users (XEP-0163)")
-
     def addPassword(self, password: str) -> None:
         """Add the password itself."""
         self.found["password"] = password
@@ -247,8 +243,6 @@ class UserParts(Parts):
         (ns.BLOCKING, "blocklist"): _blocked,
         (ns.PRIVACY, "query"): _privacy,
         (ns.MAM, "prefs"): _preferences,
-        (ns.PUBSUB, "pubsub"): _pubsub,
-        (ns.PUBSUB_OWNER, "pubsub"): _pubsub,
         (ns.MUCCORE_DATA, "disabled"): _disabled,
         (ns.MUCCORE_DATA, "document"): _document,
         (ns.MUCCORE_DATA, "preference"): _preference,

@@ -12,22 +12,26 @@ from urllib.parse import unquote, urlsplit
 from lxml import etree
 from zope.interface import implementer
 
-from muccore.interfaces import ArchiveItem
+from muccore.interfaces import ArchiveItem, PubSubItem
 from muccore.operations.transfer.documentevents import ElementReader
 from muccore.operations.transfer.documentparts import Parts, RoomParts, UserParts
-from muccore.operations.transfer.records import ISource, Messages, Problem, Record, SourceError
+from muccore.operations.transfer.nodeparts import NodeParts, checkNode
+from muccore.operations.transfer.records import ISource, Messages, NodeItems, Problem, Record, SourceError
 from muccore.operations.transfer.xmlelements import toElement
 from muccore.xmpp import ns
 from muccore.xmpp.jid import InvalidJID, make, prepareDomain
 
 AT_ONCE: Final = 200
-"""Messages of an archive in one record."""
+"""Messages of an archive, or items of a node, in one record."""
 
 SIZE_AT_ONCE: Final = 1024 * 1024
-"""Bytes of their stanzas, after which no further one joins them."""
+"""Bytes of their stanzas or payloads, after which no further one joins them."""
 
 _INCLUDE: Final = f"{{{ns.XINCLUDE}}}include"
 _ARCHIVE: Final = f"{{{ns.PIE_MAM}}}archive"
+_NODES: Final = f"{{{ns.PUBSUB_OWNER}}}pubsub"
+_PUBLISHED: Final = f"{{{ns.PUBSUB}}}pubsub"
+_ITEMS: Final = f"{{{ns.PUBSUB}}}items"
 _DEPTH: Final = 4
 """Files that may include each other."""
 
@@ -152,11 +156,12 @@ class DocumentSource:
         for file, child, _, problem in self._children(reader, node, depth):
             if problem is not None:
                 yield problem
-            elif child.tag == _ARCHIVE:
+            elif child.tag == _ARCHIVE or (isinstance(parts, UserParts) and child.tag in (_NODES, _PUBLISHED)):
                 if isFirst or parts.found:
                     yield parts.record()
                     isFirst = False
-                yield from self._archive(file, child, parts)
+                read = {_ARCHIVE: self._archive, _NODES: self._nodes, _PUBLISHED: self._published}[child.tag]
+                yield from read(file, child, parts)
             else:
                 parts.add(toElement(file.whole(child)))
             yield from parts.takeProblems()
@@ -178,6 +183,47 @@ class DocumentSource:
                 items, size = [], 0
         if items:
             yield Messages(parts.address, tuple(items))
+
+    def _nodes(self, reader: ElementReader, node: Any, parts: Parts) -> Iterator[Record]:
+        """Read nodes without their items."""
+        nodes = NodeParts(parts.address, parts.refuse)
+        for child in reader.children(node):
+            if isinstance(child.tag, str):
+                yield from nodes.add(toElement(reader.whole(child)))
+                yield from parts.takeProblems()
+        yield from nodes.finish()
+
+    def _published(self, reader: ElementReader, node: Any, parts: Parts) -> Iterator[Record]:
+        """Read items of nodes."""
+        for child in reader.children(node):
+            try:
+                if child.tag != _ITEMS:
+                    raise ValueError("this server does not know it")
+                name = checkNode(child.get("node"))
+            except ValueError as e:
+                if isinstance(child.tag, str):
+                    parts.refuse(child.tag, str(e))
+                    reader.skip(child)
+            else:
+                yield from self._items(reader, child, name, parts)
+            yield from parts.takeProblems()
+
+    def _items(self, reader: ElementReader, node: Any, name: str, parts: Parts) -> Iterator[Record]:
+        nodes = NodeParts(parts.address, parts.refuse)
+        items: list[PubSubItem] = []
+        size = 0
+        for child in reader.children(node):
+            if isinstance(child.tag, str):
+                item = nodes.itemIn(name, toElement(reader.whole(child)))
+                yield from parts.takeProblems()
+                if item is not None:
+                    items.append(item)
+                    size += len(item.payload)
+            if len(items) >= AT_ONCE or size > SIZE_AT_ONCE:
+                yield NodeItems(parts.address, name, tuple(items))
+                items, size = [], 0
+        if items:
+            yield NodeItems(parts.address, name, tuple(items))
 
 
 def _pie(name: str) -> str:

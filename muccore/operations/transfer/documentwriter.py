@@ -14,12 +14,13 @@ from typing import Any, BinaryIO, Final
 from lxml import etree
 
 from muccore.operations.transfer.documentnodes import messageNode, qualified, roomNodes, userNodes
-from muccore.operations.transfer.records import Messages, Problem, Record, Room, User
+from muccore.operations.transfer.nodeelements import itemElement, nodeElements
+from muccore.operations.transfer.records import Messages, NodeItems, Problem, Record, Room, User, UserNode
 from muccore.xmpp import jid, ns
 from muccore.xmpp.specs import Spec
 
 implements: Final = (
-    Spec(227, "Portable Import/Export Format for XMPP-IM Servers", "1.1", "Without PEP; with rooms, as proposed."),
+    Spec(227, "Portable Import/Export Format for XMPP-IM Servers", "1.1", "With rooms, as proposed."),
 )
 
 
@@ -28,12 +29,13 @@ class DocumentWriter:
 
     def __init__(self, file: BinaryIO) -> None:
         """@param file: the document is appended to it; who has opened it closes it."""
-        self._root, self._host, self._entity, self._archive = (ExitStack() for _ in range(4))
+        self._root, self._host, self._entity, self._part, self._items = (ExitStack() for _ in range(5))
         self._xml = self._root.enter_context(etree.xmlfile(file, encoding="utf-8"))
         self._xml.write_declaration()
         self._root.enter_context(self._xml.element(qualified("server-data"), nsmap={None: ns.PIE}))
         self._domain = self._address = ""
-        self._isRoom = self._inArchive = False
+        self._isRoom = False
+        self._open: tuple[Any, ...] = ()
 
     def write(self, record: Record) -> list[Problem]:
         """
@@ -43,6 +45,10 @@ class DocumentWriter:
         """
         if isinstance(record, Messages):
             return self._writeMessages(record)
+        if isinstance(record, UserNode):
+            return self._writeNode(record)
+        if isinstance(record, NodeItems):
+            return self._writeItems(record)
         if isinstance(record, Problem):
             return []
         address = record.account if isinstance(record, User) else record.room
@@ -58,14 +64,14 @@ class DocumentWriter:
 
     def append(self, *nodes: Any) -> None:
         """Write further elements into the account or room that is open."""
-        self._endArchive()
+        self._endPart()
         for node in nodes:
             self._xml.write(node)
 
     @contextmanager
     def within(self, name: str, uri: str, **attributes: str) -> Iterator[None]:
         """What is appended inside is in a further element of the account or room that is open, or of one like this."""
-        self._endArchive()
+        self._endPart()
         prefixes = {None: uri}
         with self._xml.element(qualified(name, uri), attributes, nsmap=prefixes):
             yield
@@ -93,13 +99,51 @@ class DocumentWriter:
         self._address, self._isRoom = address, isRoom
 
     def _endEntity(self) -> None:
-        self._endArchive()
+        self._endPart()
         self._entity.close()
         self._address = ""
 
-    def _endArchive(self) -> None:
-        self._archive.close()
-        self._inArchive = False
+    def _beginPart(self, name: str, uri: str, node: str | None = None) -> None:
+        """What is written from now on is in a part that several records may be in, and in the items of a node there."""
+        if self._open[:2] != (name, uri):
+            self._endPart()
+            self._part.enter_context(self._xml.element(qualified(name, uri), nsmap={None: uri}))
+        if self._open != (name, uri, node):
+            self._items.close()
+            if node is not None:
+                self._items.enter_context(self._xml.element(qualified("items", uri), node=node))
+            self._open = name, uri, node
+
+    def _endPart(self) -> None:
+        self._items.close()
+        self._part.close()
+        self._open = ()
+
+    def _writeNode(self, record: UserNode) -> list[Problem]:
+        if record.account != self._address:
+            return []
+        try:
+            nodes = list(nodeElements(record.node, record.content))
+        except ValueError as e:
+            return [_impossible(record.account, f"the node {record.node!r}", e)]
+        self._beginPart("pubsub", ns.PUBSUB_OWNER)
+        for node in nodes:
+            self._xml.write(node)
+        return []
+
+    def _writeItems(self, record: NodeItems) -> list[Problem]:
+        if record.account != self._address:
+            return []
+        problems = []
+        for item in record.items:
+            try:
+                node = itemElement(item)
+            except ValueError as e:
+                problems.append(_impossible(record.account, f"an item of the node {record.node!r}", e))
+                continue
+            self._beginPart("pubsub", ns.PUBSUB, record.node)
+            self._xml.write(node)
+        return problems
 
     def _writeMessages(self, messages: Messages) -> list[Problem]:
         if messages.archive != self._address:
@@ -110,12 +154,12 @@ class DocumentWriter:
             try:
                 node = messageNode(item, self._isRoom)
             except ValueError as e:
-                text = f"it cannot be written as XML: {e}"
-                problems.append(Problem(messages.archive, "a message in the archive", text))
+                problems.append(_impossible(messages.archive, "a message in the archive", e))
                 continue
-            if not self._inArchive:
-                archive = self._xml.element(qualified("archive", ns.PIE_MAM), nsmap={None: ns.PIE_MAM})
-                self._archive.enter_context(archive)
-                self._inArchive = True
+            self._beginPart("archive", ns.PIE_MAM)
             self._xml.write(node)
         return problems
+
+
+def _impossible(subject: str, what: str, error: ValueError) -> Problem:
+    return Problem(subject, what, f"it cannot be written as XML: {error}")

@@ -17,7 +17,7 @@ from muccore.operations.progress import Progress
 from muccore.operations.refused import Refused
 from muccore.operations.transfer.documentwriter import DocumentWriter
 from muccore.operations.transfer.openstores import checkReadable, opened
-from muccore.operations.transfer.records import Problem, Room, User
+from muccore.operations.transfer.records import Messages, Problem, Room, User
 from muccore.operations.transfer.storereader import StoreReader
 from muccore.server.stores import ServerStores
 from muccore.xmpp.jid import InvalidJID, parse
@@ -97,7 +97,7 @@ async def _write(
                 counts["accounts"] += 1
             elif isinstance(record, Room):
                 counts["rooms"] += 1
-            elif not isinstance(record, Problem):
+            elif isinstance(record, Messages):
                 counts["messages"] += len(record.items) - len(found)
             progress.advance(max(0, counts["accounts"] + counts["rooms"] - 1))
     writer.finish()

@@ -26,6 +26,7 @@ from muccore.operations.transfer.storecontents import (
     Tombstones,
 )
 from muccore.operations.transfer.storelogs import ArchiveDigests, AuditTrails
+from muccore.operations.transfer.storenodes import Nodes
 from muccore.storage.registry import hasScheme, makeStore
 from muccore.storage.sqlite.schema import kindsIn
 
@@ -47,6 +48,7 @@ def addArguments(parser: argparse.ArgumentParser) -> None:
 _CONTENTS: Final[Mapping[str, Sequence[Contents]]] = {
     "accounts": (Accounts(),),
     "userdata": (Documents(),),
+    "pubsub": (Nodes(),),
     "rosters": (Rosters(),),
     "rooms": (Rooms(), Tombstones(), Preferences()),
     "archive": (ArchiveDigests(),),

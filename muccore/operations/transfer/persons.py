@@ -109,6 +109,8 @@ async def _writeAccount(writer: DocumentWriter, reader: StoreReader, person: str
     # What somebody could log in with is left out: the document is for the person, and may go a long way.
     documents = {place: content for place, content in user.documents.items() if place[0] != TOKENS}
     found.problems.update([*problems, *writer.write(replace(user, keys=(), documents=documents))])
+    async for part in reader.nodes(person):
+        found.problems.update(writer.write(part))
     async for messages in reader.messages(person):
         found.problems.update(writer.write(messages))
 

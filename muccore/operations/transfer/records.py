@@ -1,12 +1,12 @@
 # -*- test-case-name: tests.operations.transfer.test_records -*-
 # Copyright (c) The muccore authors. See LICENSE for details.
 """
-What moves between servers, files and stores: accounts, rooms, and the messages in their archives.
+What moves between servers, files and stores: accounts, what they publish, rooms, and the messages in archives.
 
-A source gives one stream of records: an account or a room, then the messages in its archive, piece by piece, then the
-next one. So an archive of any size passes through constant memory. If there is more of an account or room after its
-messages, another record of it follows, which adds to the first. What a source finds and cannot give is in the stream
-as well, as a L{Problem}: it is reported, not lost silently.
+A source gives one stream of records: an account or a room, then the nodes of the account, their items and the messages
+in the archive, piece by piece, then the next one. So an archive of any size passes through constant memory. If there is
+more of an account or room after its messages, another record of it follows, which adds to the first. What a source
+finds and cannot give is in the stream as well, as a L{Problem}: it is reported, not lost silently.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from muccore.im.archivepreferences import ArchivePreferences
-from muccore.interfaces import Affiliate, ArchiveItem, RosterItem, Subject
+from muccore.interfaces import Affiliate, ArchiveItem, PubSubItem, RosterItem, StoredNode, Subject
 from muccore.xmpp.element import Element
 from muccore.xmpp.scramkeys import ScramKeys
 
@@ -75,6 +75,39 @@ class User:
     offline: tuple[OfflineMessage, ...] = field(default=(), repr=False)
     documents: Mapping[tuple[str, str], bytes] = field(default_factory=dict, repr=False)
     preferences: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class UserNode:
+    """
+    A node to which the account that precedes it in the stream publishes (XEP-0163), without its items.
+
+    @ivar account: its address.
+    @ivar node: the name of the node.
+    @ivar content: what is stored of it, in values that this server knows. Of a node that came before in the stream, the
+        affiliations and subscriptions are added.
+    @ivar isConfigured: whether the configuration was known, and not just made up.
+    """
+
+    account: str
+    node: str
+    content: StoredNode = field(repr=False)
+    isConfigured: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NodeItems:
+    """
+    Items of a node of the account that precedes them in the stream, in the order of their publication.
+
+    @ivar account: its address.
+    @ivar node: the name of the node.
+    @ivar items: some hundred at most.
+    """
+
+    account: str
+    node: str
+    items: tuple[PubSubItem, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +173,10 @@ class Problem:
         return f"{subject}{self.what}: {self.reason}"
 
 
-Record = User | Room | Messages | Problem
+Written = User | UserNode | NodeItems | Room | Messages
+"""What a target takes."""
+
+Record = Written | Problem
 """What is in a stream."""
 
 
@@ -167,7 +203,7 @@ class ITarget(Interface):
 
     summary = Attribute("What came so far, with C{problems}: those of what cannot, each with the number of times.")
 
-    def write(record: User | Room | Messages) -> Deferred[None]:
+    def write(record: Written) -> Deferred[None]:
         """
         Take the next record of a stream. It is durable when L{finish} has fired.
 

@@ -10,10 +10,10 @@ from typing import Any, Final
 from muccore.config.hosts import Host
 from muccore.config.schema import Settings
 from muccore.im.accountrecords import AccountRecords
-from muccore.interfaces import ArchiveQuery, IArchiveStore, IUserDataStore
+from muccore.interfaces import ArchiveQuery, IArchiveStore, IPubSubStore, ItemQuery, IUserDataStore
 from muccore.muc.extensions.vcards import VCARD_ROWS, vCardOf
 from muccore.operations.transfer.documents import partsOf
-from muccore.operations.transfer.records import Messages, Problem, Record, Room, User
+from muccore.operations.transfer.records import Messages, NodeItems, Problem, Record, Room, User, UserNode
 from muccore.server.stores import ServerStores
 from muccore.xmpp.jid import parse
 from muccore.xmpp.scramkeys import HASHES, ScramKeys
@@ -22,7 +22,10 @@ PAGE: Final = 500
 """Names that are listed at once."""
 
 MESSAGES: Final = 200
-"""Messages of an archive that are read at once."""
+"""Messages of an archive, or items of a node, that are read at once."""
+
+ITEMS_SIZE: Final = 1024 * 1024
+"""Bytes of payloads, after which no further item is read at once."""
 
 
 class StoreReader:
@@ -51,7 +54,9 @@ class StoreReader:
         """The accounts of a host of which something is stored."""
         known: set[str] = set()
         documents = self._stores.userDataOf(host)
+        nodes = self._stores.pubSubOf(host)
         listing = [self._stores.rosters.accounts, *([] if documents is None else [documents.accounts])]
+        listing += [] if nodes is None else [nodes.services]
         for accounts in listing:
             async for account in paged(accounts):
                 if "@" in account and account.endswith(f"@{host.domain}"):
@@ -71,7 +76,7 @@ class StoreReader:
 
     async def read(self, users: list[str], rooms: list[str], archives: bool = True) -> AsyncIterator[Record]:
         """
-        Read accounts and rooms, each with the messages in its archive.
+        Read accounts, with their nodes, and rooms, each with the messages in its archive.
 
         @param archives: whether to read these.
         @raise StoreError: if a store cannot be read.
@@ -81,6 +86,8 @@ class StoreReader:
             yield user
             for problem in problems:
                 yield problem
+            async for part in self.nodes(account):
+                yield part
             if archives:
                 async for messages in self.messages(account):
                     yield messages
@@ -120,6 +127,20 @@ class StoreReader:
         chosen = await self._chosen(account)
         user = User(account=account, keys=tuple(keys), roster=roster, preferences=chosen, **parts)
         return user, [Problem(account, *each) for each in problems]
+
+    async def nodes(self, account: str) -> AsyncIterator[UserNode | NodeItems]:
+        """Read the nodes of an account, and after all of them the items."""
+        store = self._stores.pubSubOf(self._hosts[parse(account).domain])
+        if store is None:
+            return
+        names = [name async for name in nodesOf(store, account)]
+        for name in names:
+            content = await store.load(account, name)
+            if content is not None:
+                yield UserNode(account, name, content)
+        for name in names:
+            async for items in itemsOf(store, account, name):
+                yield items
 
     async def _chosen(self, account: str) -> dict[str, Any]:
         """What an account has chosen for all rooms."""
@@ -161,6 +182,30 @@ async def archived(store: IArchiveStore, name: str, after: str | None = None, **
             after = page.items[-1].id
         if page.complete or not page.items:
             return
+
+
+async def nodesOf(store: IPubSubStore, service: str) -> AsyncIterator[str]:
+    """The names of the nodes of a service, sorted."""
+    last = ""
+    while names := await store.nodes(service, PAGE, last):
+        for last in names:
+            yield last
+
+
+async def itemsOf(store: IPubSubStore, service: str, node: str) -> AsyncIterator[NodeItems]:
+    """Read the items of a node, piece by piece, the oldest first."""
+    after, count = None, 0
+    while True:
+        page = await store.items(service, node, ItemQuery(limit=MESSAGES, size=ITEMS_SIZE, after=after))
+        if page is None:
+            # It was removed meanwhile, or published again, so that those behind it have moved by one.
+            count -= 1
+            page = await store.items(service, node, ItemQuery(limit=MESSAGES, size=ITEMS_SIZE, index=count))
+        if page is None or not page.items:
+            return
+        count += len(page.items)
+        yield NodeItems(service, node, tuple(page.items))
+        after = page.items[-1].id
 
 
 async def loadDocuments(store: IUserDataStore, account: str) -> dict[tuple[str, str], bytes]:

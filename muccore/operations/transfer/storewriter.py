@@ -20,7 +20,7 @@ from zope.interface import implementer
 
 from muccore.config.schema import Settings
 from muccore.operations.transfer.archivemerge import ArchiveMerge
-from muccore.operations.transfer.records import ITarget, Messages, Problem, Room, User
+from muccore.operations.transfer.records import ITarget, Messages, NodeItems, Problem, Room, User, UserNode, Written
 from muccore.operations.transfer.roomwriter import RoomWriter
 from muccore.operations.transfer.userwriter import UserWriter
 from muccore.server.stores import ServerStores
@@ -151,7 +151,7 @@ class StoreWriter:
         self._entity: _Entity | None = None
         self._finishing: dict[str, Deferred[None]] = {}
 
-    def write(self, record: User | Room | Messages) -> Deferred[None]:
+    def write(self, record: Written) -> Deferred[None]:
         """See L{ITarget.write}."""
         return Deferred.fromCoroutine(self._orGiveUp(self._write(record)))
 
@@ -169,11 +169,15 @@ class StoreWriter:
                 self._entity.giveUp()
             raise
 
-    async def _write(self, record: User | Room | Messages) -> None:
+    async def _write(self, record: Written) -> None:
         entity = self._entity
         if isinstance(record, Messages):
             if entity is not None and entity.address == record.archive:
                 await entity.do(entity.append, record)
+            return
+        if isinstance(record, (UserNode, NodeItems)):
+            if entity is not None and entity.address == record.account:
+                await entity.do(entity.add, record)
             return
         address = record.account if isinstance(record, User) else record.room
         if entity is not None and entity.address == address:

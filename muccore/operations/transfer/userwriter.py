@@ -14,8 +14,10 @@ from muccore.im.accountroster import AccountRoster
 from muccore.im.subscriptionstates import inAnyState
 from muccore.interfaces import IAccountStore, IAuthBackend, IUserDataStore
 from muccore.operations.transfer.documents import documentsOf, offlineDocuments
-from muccore.operations.transfer.records import Problem, User
+from muccore.operations.transfer.nodewriter import NodeWriter
+from muccore.operations.transfer.records import NodeItems, Problem, User, UserNode
 from muccore.operations.transfer.storereader import loadDocuments
+from muccore.server.pubsub import pubSubLimits
 from muccore.server.stores import ServerStores
 from muccore.stream.sasl.tokens import KIND as TOKENS
 from muccore.xmpp.jid import JID, parse
@@ -33,12 +35,14 @@ class _Pending:
     @ivar exists: whether it was there before.
     @ivar accounts: the store of its host.
     @ivar documents: likewise; C{None} without one.
+    @ivar nodes: writes what it publishes.
     """
 
     address: JID
     exists: bool
     accounts: IAuthBackend
     documents: IUserDataStore | None
+    nodes: NodeWriter
     password: str | None = field(default=None, repr=False)
     keys: dict[str, ScramKeys] = field(default_factory=dict, repr=False)
     disabled: bool = False
@@ -52,6 +56,7 @@ class UserWriter:
         self._stores = stores
         self._dryRun = dryRun
         self._hosts = {host.domain: host for host in settings.hosts}
+        self._limits = pubSubLimits(settings)
         self._manageable = set(stores.manageable())
         self._chosen: dict[str, dict[str, Any]] = {}
         self._pending: _Pending | None = None
@@ -81,18 +86,20 @@ class UserWriter:
         address = parse(account)
         host = self._hosts[address.domain]
         documents = self._stores.userDataOf(host)
-        self._pending = _Pending(address, exists, self._stores.accountsOf(host), documents)
+        nodes = NodeWriter(self._stores.pubSubOf(host), account, self._limits, self._dryRun)
+        self._pending = _Pending(address, exists, self._stores.accountsOf(host), documents, nodes)
         if not exists and not self._dryRun:
             # Where nothing is, nothing has to be committed.
             if documents is not None and await documents.kinds(account):
                 await documents.removeAccount(account)
+            await nodes.removeAll()
             if (await self._stores.rosters.load(account)).epoch:
                 await self._stores.rosters.delete(account)
             archive = self._stores.archive
             if archive is not None and await archive.metadata(account) is not None:
                 await archive.delete(account)
 
-    async def add(self, user: User) -> list[Problem]:
+    async def add(self, user: User | UserNode | NodeItems) -> list[Problem]:
         """
         Add what a record has: what is there already stays.
 
@@ -101,6 +108,8 @@ class UserWriter:
         """
         pending = self._pending
         assert pending is not None, "it has begun"
+        if not isinstance(user, User):
+            return await pending.nodes.add(user)
         if user.password is not None:
             pending.password = user.password
         pending.keys.update({each.hashName: each for each in user.keys})

@@ -39,6 +39,17 @@ class RowPubSub(RowStore):
 
     elements: ClassVar[str]
 
+    def services(self, after: str, limit: int) -> Deferred[list[str]]:
+        """See L{IPubSubStore.services}."""
+
+        def load(connection: RowConnection) -> list[str]:
+            rows = connection.execute(
+                "SELECT DISTINCT service FROM pubsub_node WHERE service > ? ORDER BY service LIMIT ?", (after, limit)
+            )
+            return [service for (service,) in rows]
+
+        return self.database.read(load)
+
     def nodes(self, service: str, limit: int, after: str = "") -> Deferred[list[str]]:
         """See L{IPubSubStore.nodes}."""
 

@@ -127,6 +127,19 @@ class PubSubStoreContract(Contract):
         self.assertEqual(await store.nodes(ROMEO, 3, "b"), ["c", "ä"])
         self.assertEqual(await store.nodes(ROMEO, 3, "ä"), [])
 
+    async def test_services(self) -> None:
+        """Services with nodes are listed in order, page by page."""
+        store = await self.opened()
+        for service in ("b@x", "\xe4@x", "a@x", "B.x"):
+            for name in ("a", "b"):
+                await store.create(service, name, EMPTY, 10)
+        self.assertEqual(await store.services("", 2), ["B.x", "a@x"])
+        self.assertEqual(await store.services("a@x", 9), ["b@x", "\xe4@x"])
+        await store.removeService("a@x")
+        await store.delete("B.x", "a")
+        await store.delete("B.x", "b")
+        self.assertEqual(await store.services("", 1), ["b@x"])
+
     async def test_configured(self) -> None:
         """The nodes are found whose configuration has one value, and no other."""
         store = await self.opened()

@@ -44,6 +44,7 @@ class TransferCommandTestCase(CtlTestCase):
         kinds = {
             "accounts": made.accounts, "rooms": made.rooms, "rosters": made.rosters, "userdata": made.userData,
             "archive": made.archive, "audit": made.audit, "occupants": made.occupants,
+            "pubsub": made.pubSub,
         }  # fmt: skip
         for store in kinds.values():
             self.patch(store, "close", lambda store=store: self._close(store))

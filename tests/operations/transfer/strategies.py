@@ -9,9 +9,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from muccore.im.archivepreferences import ArchivePreferences
-from muccore.interfaces import Affiliate, ArchiveItem, RosterItem, Subject
+from muccore.interfaces import Affiliate, ArchiveItem, PubSubItem, RosterItem, StoredNode, StoredSubscription, Subject
 from muccore.operations.transfer.documents import messageContent
-from muccore.operations.transfer.records import Messages, OfflineMessage, Record, Room, User
+from muccore.operations.transfer.records import Messages, NodeItems, OfflineMessage, Record, Room, User, UserNode
+from muccore.pubsub.model.configuration import NodeConfiguration, toStored
 from muccore.xmpp import ns
 from muccore.xmpp.archivequeries import stampOf
 from muccore.xmpp.element import Element, stanza
@@ -145,7 +146,37 @@ def users(draw: Any, account: str) -> list[Record]:
         other = to if sender.startswith(account) else sender
         author = sender.partition("/")[0]
         items.append(ArchiveItem(f"{draw(TEXTS)}{number}", time, other, author, messageContent(element)))
-    return [user, *([Messages(account, tuple(items))] if items else [])]
+    return [user, *draw(nodes(account)), *([Messages(account, tuple(items))] if items else [])]
+
+
+@st.composite
+def nodes(draw: Any, account: str) -> list[Record]:
+    """What an account publishes."""
+    configurations = st.builds(
+        NodeConfiguration, title=TEXTS, description=TEXTS, type=TEXTS, language=WORDS, subscribe=st.booleans(),
+        contact=st.lists(TEXTS, max_size=2).map(tuple), rosterGroups=st.lists(TEXTS, max_size=2).map(tuple),
+        accessModel=st.sampled_from(["open", "presence", "roster", "authorize", "whitelist"]),
+        publishModel=st.sampled_from(["publishers", "subscribers", "open"]), maxItems=st.none() | st.integers(4, 999),
+        itemExpire=st.none() | st.integers(1, 99), maxPayloadSize=st.none() | st.integers(1, 99),
+        sendLast=st.sampled_from(["never", "on_sub", "on_sub_and_presence"]),
+        notificationType=st.sampled_from(["headline", "normal"]),
+    )  # fmt: skip
+    states, options = st.sampled_from(["subscribed", "pending"]), st.sampled_from([{}, {"deliver": ["0"]}])
+    affiliations = st.sampled_from(["owner", "publisher", "publish-only", "member", "outcast"])
+    stored = st.builds(
+        StoredNode, configurations.map(toStored), st.dictionaries(CONTACTS, affiliations, max_size=2),
+        st.dictionaries(CONTACTS, st.builds(StoredSubscription, TEXTS.filter(bool), states, options), max_size=2),
+        CONTACTS, st.floats(0, 1e10),
+    )  # fmt: skip
+    found = draw(st.dictionaries(TEXTS.filter(bool), stored, max_size=2))
+    records: list[Record] = [UserNode(account, name, content) for name, content in found.items()]
+    payloads = st.just(b"") | OWN.map(lambda element: render(element, None))
+    items = st.builds(PubSubItem, TEXTS.filter(bool), CONTACTS, st.floats(0, 1e10), payloads)
+    for name in found:
+        published = draw(st.lists(items, max_size=4, unique_by=lambda item: item.id))
+        if published:
+            records.append(NodeItems(account, name, tuple(published)))
+    return records
 
 
 @st.composite

@@ -222,7 +222,6 @@ class UserTests(DocumentTestCase):
             "<preference xmlns='urn:muccore:data:0' name='n'>[1]</preference>"
             "<preference xmlns='urn:muccore:data:0' name='o'>[</preference>"
             "<prefs xmlns='urn:xmpp:mam:2'/>"
-            "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='n'/><items node='n'/></pubsub>"
             "<strange xmlns='urn:x'/>"
         )
         self.assertEqual([render(each) for each in user.private],
@@ -231,9 +230,8 @@ class UserTests(DocumentTestCase):
         assert user.archiving is not None
         self.assertEqual((user.archiving.default, user.archiving.never), ("roster", frozenset(["a@b"])))
         self.assertEqual((user.documents, user.preferences), ({("k", "a"): b"\0\xff"}, {"n": [1]}))
-        self.assertEqual(len(problems), 7, problems)
+        self.assertEqual(len(problems), 6, problems)
         self.assertIn("{urn:x}strange: this server does not know it", problems)
-        self.assertIn("the node n: this server keeps no nodes of users (XEP-0163)", problems)
 
     def test_archive(self) -> None:
         """The archive, wherever it stands among the parts; in pieces."""

@@ -81,7 +81,9 @@ def _content(stores: MemoryStores) -> list[dict[str, Any]]:
                for account, found in stores.rosters._rosters.items()}  # fmt: skip
     archives = {name: [(item, item.stanza.head + item.stanza.tail) for item in found.items.values()]
                 for name, found in stores.archive._archives.items()}  # fmt: skip
-    return [stores.accounts._keys, stores.userData._documents, stores.rooms._rooms, rosters, archives,
+    nodes = {(service, name): (found.content, list(found.items.values()))
+             for service, each in stores.pubSub._services.items() for name, found in each.items()}  # fmt: skip
+    return [nodes, stores.accounts._keys, stores.userData._documents, stores.rooms._rooms, rosters, archives,
             stores.rooms._preferences]  # fmt: skip
 
 

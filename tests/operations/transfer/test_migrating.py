@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import TestCase
 
 from muccore.config.load import load
-from muccore.interfaces import AuditEntry, AuditQuery, RosterChange, RosterItem, StoreUnavailable, Tombstone
+from muccore.interfaces import AuditEntry, AuditQuery, NodeChange, RosterChange, RosterItem, StoreUnavailable, Tombstone
 from muccore.operations.transfer import migrating
 from muccore.operations.transfer.openstores import opened
 from muccore.server import controlsocket
@@ -35,9 +35,11 @@ from tests.operations.transfer.transferstores import (
     keysOf,
     now,
     postgresqlPlace,
+    pubSubItem,
     put,
     roomItem,
     sample,
+    storedNode,
 )
 from tests.storage.postgres import missing, server
 
@@ -53,6 +55,10 @@ async def fill(stores: Any, trail: Sequence[AuditEntry] = TRAIL) -> None:
     await stores.rooms.destroy(f"ruin{CAVE}", Tombstone(1.5, 2.0**40, "v@x", None, False, {JULIET: "owner"}))
     await stores.rooms.destroy(f"old{CAVE}", Tombstone(0.5, 1.0))
     await stores.audit.append(trail)
+    nodes = stores.pubSub if isinstance(stores, MemoryStores) else next(iter(stores._pubSub.values()))
+    await nodes.create("pubsub.localhost", "news of today", storedNode(), 9)
+    for number in range(250):
+        await nodes.publish("pubsub.localhost", "news of today", pubSubItem(f"i{number}"), 999)
     documents = stores.userDataOf(None) if isinstance(stores, MemoryStores) else next(iter(stores._userData.values()))
     await documents.change("localhost", {("admin", JULIET): b"", ("invitation", "x"): b"{}"})
 
@@ -72,8 +78,8 @@ class MigrateTestCase(CtlTestCase):
         self.configurationPath = self.files.path
         with closing(sqlite3.connect(self.files.file("from.db"))) as connection:
             connection.execute("CREATE TABLE muccore_schema (purpose TEXT, version INTEGER)")
-            kinds = [("accounts", 1), ("userdata", 1), ("rosters", 1), ("rooms", 1), ("archive", 1), ("audit", 1)]
-            connection.executemany("INSERT INTO muccore_schema VALUES (?, ?)", kinds)
+            kinds = ("accounts", "userdata", "pubsub", "rosters", "rooms", "archive", "audit")
+            connection.executemany("INSERT INTO muccore_schema VALUES (?, 1)", [(kind,) for kind in kinds])
             connection.commit()
         self.source, self.target = MemoryStores(), MemoryStores()
         now(put(sample(), self.source, load(self.files.path)))
@@ -84,7 +90,7 @@ class MigrateTestCase(CtlTestCase):
     def makeStore(self, kind: str, description: str, *arguments: Any) -> Any:
         """The store of a kind."""
         stores = self.source if description == "sqlite:from.db" else self.target
-        names = {"userdata": "userData"}
+        names = {"userdata": "userData", "pubsub": "pubSub"}
         store = getattr(stores, names.get(kind, kind))
         self.patch(store, "close", lambda: self._close(store))
         return store
@@ -106,6 +112,7 @@ class MigrateTestCase(CtlTestCase):
         self.assertEqual(list(self.target.rooms._tombstones), [f"ruin{CAVE}"])
         self.assertEqual(self.target.userData._documents, self.source.userData._documents)
         self.assertEqual(now(self.target.audit.query(AuditQuery(limit=9999))).entries, self.trail[::-1])
+        self.assertEqual(self.target.pubSub._services, self.source.pubSub._services)
         for name, archive in self.source.archive._archives.items():
             found = self.target.archive._archives[name]
             self.assertEqual((found.words, list(found.items)), (archive.words, list(archive.items)))
@@ -119,11 +126,11 @@ class MigrateTests(MigrateTestCase):
         lines = self.migrate()
         self.assertSame()
         self.assertEqual([line.partition(" copied")[0] for line in lines], [
-            "accounts: 2", "accounts with data: 2", "rosters: 2", "rooms: 2", "destroyed rooms: 1",
-            "kinds of choices: 2", "archives: 2", "collections of audit trails: 1",
+            "accounts: 2", "accounts with data: 2", "publish-subscribe nodes: 3", "rosters: 2", "rooms: 2",
+            "destroyed rooms: 1", "kinds of choices: 2", "archives: 2", "collections of audit trails: 1",
         ])  # fmt: skip
-        self.assertEqual(len({line.rpartition(" ")[2] for line in lines}), 8)
-        self.assertEqual(len(set(self.closed)), 12)
+        self.assertEqual(len({line.rpartition(" ")[2] for line in lines}), 9)
+        self.assertEqual(len(set(self.closed)), 14)
 
     def test_notEmpty(self) -> None:
         """If something is there, it is refused, unless that is wanted: then what differs is replaced."""
@@ -133,6 +140,8 @@ class MigrateTests(MigrateTestCase):
         now(self.target.accounts.delete(JULIET))
         now(self.target.accounts.createWithKeys(JULIET, keysOf("other", "SHA-1")))
         now(self.target.userData.change(JULIET, {("k", "new"): b"1", ("private", "{urn:empty}empty"): None}))
+        now(self.target.pubSub.change(JULIET, "notes <&>", NodeChange(affiliations={"x@y": "owner"})))
+        now(self.target.pubSub.publish("pubsub.localhost", "news of today", pubSubItem("i0", b"<x/>"), 999))
         now(self.target.rosters.change(JULIET, RosterChange("x", 99, 0, {"new@x": RosterItem()})))
         now(self.target.archive.append(CAVE, [roomItem("new", "new")]))
         now(self.target.archive.retract(JULIET, {"a": roomItem("x", "x").stanza}))

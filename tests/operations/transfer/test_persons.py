@@ -12,7 +12,7 @@ from twisted.internet.defer import succeed
 
 from muccore.interfaces import AuditEntry, RoomChange
 from muccore.operations.transfer.documentsource import DocumentSource
-from muccore.operations.transfer.records import Messages, User
+from muccore.operations.transfer.records import Messages, NodeItems, User
 from muccore.xmpp import ns
 from tests.operations.transfer.commandtestcase import TransferCommandTestCase
 from tests.operations.transfer.transferstores import CAVE, JULIET, NOON, ROMEO, now, roomItem, sample
@@ -45,9 +45,12 @@ class ExportUserTests(TransferCommandTestCase):
         told = "an account, 2 rooms with 2 messages, 601 entries of audit trails"
         self.assertEqual(lines, [f"{self.path}: {told}"])
         self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
-        user, messages, *_ = DocumentSource(self.path).records()
+        records = list(DocumentSource(self.path).records())
+        user = records[0]
         assert isinstance(user, User)
-        assert isinstance(messages, Messages)
+        messages = next(each for each in records if isinstance(each, Messages))
+        nodes = [(each.node, len(each.items)) for each in records if isinstance(each, NodeItems)]
+        self.assertEqual(nodes, [("notes <&>", 2), ("urn:xmpp:avatar:data", 1)])
         self.assertEqual((user.account, user.keys, len(user.roster), len(user.offline)), (JULIET, (), 4, 2))
         self.assertNotIn(("fast", "client"), user.documents)
         self.assertEqual([item.id for item in messages.items], ["a", "b"])

@@ -14,16 +14,35 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.config.hosts import Host
 from muccore.config.schema import Settings
 from muccore.im.archivepreferences import ArchivePreferences
-from muccore.interfaces import Affiliate, ArchiveItem, RosterItem, Subject
+from muccore.interfaces import (
+    Affiliate,
+    ArchiveItem,
+    PubSubItem,
+    RosterItem,
+    StoredNode,
+    StoredSubscription,
+    Subject,
+)
 from muccore.muc.model.roomsettings import RoomSettings
 from muccore.operations.transfer.documents import messageContent
 from muccore.operations.transfer.documentwriter import DocumentWriter
-from muccore.operations.transfer.records import Messages, OfflineMessage, Problem, Record, Room, User
+from muccore.operations.transfer.records import (
+    Messages,
+    NodeItems,
+    OfflineMessage,
+    Problem,
+    Record,
+    Room,
+    User,
+    UserNode,
+)
 from muccore.operations.transfer.storereader import StoreReader
 from muccore.operations.transfer.storewriter import SKIP, StoreWriter, Summary
+from muccore.pubsub.model.configuration import NodeConfiguration, toStored
 from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.memoryaudit import MemoryAudit
+from muccore.storage.memorypubsub import MemoryPubSub
 from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.memoryuserdata import MemoryUserData
 from muccore.testing.doubles import ThreadlessReactor
@@ -46,7 +65,10 @@ class MemoryStores:
         self.accounts = MemoryAccounts(ThreadlessReactor())
         self.rooms, self.rosters, self.userData = MemoryRooms(), MemoryRosters(), MemoryUserData()
         self.archive, self.audit, self.occupants = MemoryArchive(), MemoryAudit(), MemoryOccupants()
-        for store in (self.accounts, self.rooms, self.rosters, self.userData, self.archive, self.audit):
+        self.pubSub = MemoryPubSub()
+        for store in (
+            self.accounts, self.rooms, self.rosters, self.userData, self.archive, self.audit, self.pubSub
+        ):  # fmt: skip
             store.open()
 
     def accountsOf(self, host: Host) -> Any:
@@ -56,6 +78,10 @@ class MemoryStores:
     def userDataOf(self, host: Host) -> Any:
         """The same for all hosts."""
         return self.userData
+
+    def pubSubOf(self, host: Host) -> Any:
+        """The same for all hosts."""
+        return self.pubSub
 
     def manageable(self) -> Iterator[Any]:
         """All of them."""
@@ -107,6 +133,19 @@ def postgresqlPlace(test: SynchronousTestCase) -> str:
 
 
 # A sample
+
+
+def storedNode(
+    affiliations: dict[str, str] | None = None, subscriptions: dict[str, StoredSubscription] | None = None, **given: Any
+) -> StoredNode:
+    """A node of L{JULIET}, without its items."""
+    configuration = toStored(NodeConfiguration(**given))
+    return StoredNode(configuration, affiliations or {}, subscriptions or {}, JULIET, NOON / 1e6)
+
+
+def pubSubItem(id: str, payload: bytes = b"<nick xmlns='http://jabber.org/protocol/nick'>J</nick>") -> PubSubItem:
+    """An item that L{JULIET} has published."""
+    return PubSubItem(id, JULIET, NOON / 1e6 + 0.25, payload)
 
 
 def message(body: str, **attributes: str | None) -> Element:
@@ -190,6 +229,15 @@ def sample() -> list[Record]:
     )  # fmt: skip
     return [
         juliet,
+        UserNode(JULIET, "notes <&>", storedNode(
+            {ROMEO: "member", "tybalt@capulet.lit": "outcast"},
+            {f"{ROMEO}/orchard": StoredSubscription("s1", "subscribed", {"deliver": ["0"]}),
+             "nurse@localhost": StoredSubscription("s2", "pending")},
+            accessModel="authorize", maxItems=None, title="Notes 'of' <mine>", contact=(JULIET, ROMEO), itemExpire=60,
+        )),
+        UserNode(JULIET, "urn:xmpp:avatar:data", storedNode(accessModel="open")),
+        NodeItems(JULIET, "notes <&>", (pubSubItem("b"), pubSubItem("a&'", b""))),
+        NodeItems(JULIET, "urn:xmpp:avatar:data", (pubSubItem("x", b"<data xmlns='urn:a'>&lt;</data>"),)),
         Messages(JULIET, (userItem("a", "Hello"), userItem("b", "Bye", NOON + 1, f"{JULIET}/balcony", ROMEO))),
         User(account="nurse@localhost", keys=keysOf("nurse", "SHA-1")),
         cave,
