@@ -38,7 +38,7 @@ _READS: Final = {
     "rosters": {"load", "accounts"},
     "userdata": {"get", "keys", "size", "accounts", "kinds"},
     "uploads": {"find", "read", "usage"},
-    "pubsub": {"nodes", "load", "affiliations", "subscriptions", "items", "find", "latest"},
+    "pubsub": {"services", "nodes", "configured", "load", "affiliations", "subscriptions", "items", "find", "latest"},
 }  # fmt: skip
 """The requests that change nothing, by kind of store; every other one of its interface is a write."""
 

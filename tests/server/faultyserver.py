@@ -16,6 +16,7 @@ from muccore.server.assembly import ServerComponents
 from muccore.storage.memory import MemoryAccounts, MemoryOccupants, MemoryRooms
 from muccore.storage.memoryarchive import MemoryArchive
 from muccore.storage.memoryaudit import MemoryAudit
+from muccore.storage.memorypubsub import MemoryPubSub
 from muccore.storage.memoryroster import MemoryRosters
 from muccore.storage.memoryuploads import MemoryUploads
 from muccore.storage.memoryuserdata import MemoryUserData
@@ -39,6 +40,7 @@ _KEYS = [ScramKeys.derive(name, PASSWORD, iterations=2) for name in HASHES]
 _STORES: dict[str, Any] = {
     "accounts": MemoryAccounts, "rooms": MemoryRooms, "occupants": MemoryOccupants, "archive": MemoryArchive,
     "audit": MemoryAudit, "rosters": MemoryRosters, "userdata": MemoryUserData, "uploads": MemoryUploads,
+    "pubsub": MemoryPubSub,
 }  # fmt: skip
 
 _SETTINGS = makeSettings(

@@ -130,6 +130,22 @@ def expire(server: FaultyServer) -> None:
         server.settle()
 
 
+def pubsub(inside: str, part: str = "") -> str:
+    """A request to the nodes of the own account."""
+    return iq("set", f"<pubsub xmlns='{ns.PUBSUB}{part}'>{inside}</pubsub>", "")
+
+
+def publish(id: str = "one") -> str:
+    """Publish an item, at a node that is created with the first."""
+    return pubsub(f"<publish node='masks'><item id='{id}'><mask xmlns='urn:x-masks'/></item></publish>")
+
+
+def configureNode() -> str:
+    """Let fewer items be kept."""
+    fields = form(f"{ns.PUBSUB}#node_config", {"pubsub#max_items": "5"})
+    return pubsub(f"<configure node='masks'>{fields}</configure>", "#owner")
+
+
 SLOT = f"<request xmlns='{ns.HTTP_UPLOAD}' filename='mask.png' size='10' content-type='image/png'/>"
 PRIVATE = f"<query xmlns='{ns.PRIVATE}'><storage xmlns='storage:bookmarks'><conference jid='a@b'/></storage></query>"
 BLOCK = f"<block xmlns='{ns.BLOCKING}'><item jid='tybalt@localhost'/></block>"
@@ -196,15 +212,26 @@ ACTS = (
         certain=1,
     ),
     Act("slot for a file", sends(iq("get", SLOT, "localhost"))),
-    Act("private XML", sends(iq("set", PRIVATE, ""))),
+    # Bookmarks go to a node, which may have been created.
+    Act("private XML", sends(iq("set", PRIVATE, "")), stays=frozenset(["pubsub"])),
     Act("vCard", sends(iq("set", f"<vCard xmlns='{ns.VCARD_TEMP}'><FN>Romeo</FN></vCard>", ""))),
+    Act("publication", sends(publish())),
+    Act("publication at a node", sends(publish("again")), prepare=sends(publish())),
+    Act("node", sends(pubsub("<create node='masks'/>"))),
+    Act("configuration of a node", sends(configureNode()), prepare=sends(publish())),
+    Act(
+        "retraction of an item", sends(pubsub("<retract node='masks'><item id='one'/></retract>")),
+        prepare=sends(publish()),
+    ),
+    Act("purge of a node", sends(pubsub("<purge node='masks'/>", "#owner")), prepare=sends(publish())),
+    Act("deletion of a node", sends(pubsub("<delete node='masks'/>", "#owner")), prepare=sends(publish())),
     Act("block", sends(iq("set", BLOCK, ""))),
     Act("unblock", sends(iq("set", f"<unblock xmlns='{ns.BLOCKING}'/>", "")), prepare=sends(iq("set", BLOCK, ""))),
     Act("archive preferences", sends(iq("set", f"<prefs xmlns='{ns.MAM}' default='never'/>", ""))),
     # What Romeo has sent is in their archive.
     Act("offline message", sends(MESSAGE), unnoticed=ARCHIVE | TRIM, stays=frozenset(["archive"])),
     Act("message", sends(MESSAGE), prepare=everybody, unnoticed=ARCHIVE | TRIM),
-    Act("last activity", goAway, unnoticed=frozenset(["userdata.change"])),
+    Act("last activity", goAway, unnoticed=frozenset(["userdata.change", "pubsub.configured"])),
     Act("old messages", expire, prepare=said, unnoticed=CLEANING),
     Act("password", sends(iq("set", NEW_PASSWORD, "localhost"))),
     Act(
