@@ -17,6 +17,7 @@ from muccore.operations.transfer.prosody import eventing
 from muccore.operations.transfer.prosody.archives import stored
 from muccore.operations.transfer.prosody.folder import LIST, DataFolder
 from muccore.operations.transfer.prosody.luadata import LuaTable, LuaValue
+from muccore.operations.transfer.prosody.nodes import PublishedNodes
 from muccore.operations.transfer.prosody.stanzas import elementOf
 from muccore.operations.transfer.records import Messages, OfflineMessage, Problem, Record, User
 from muccore.xmpp import ns
@@ -79,14 +80,10 @@ class HostUsers:
             yield Problem(self._account, "account", str(error), wholly=True)
             return
         published = eventing.Published(self._folder, self._host, name)
-        private = self._private()
-        bookmarks = self._try("bookmarks", published.bookmarks)
-        if bookmarks is not None and not any(each.uri == bookmarks.uri for each in private):
-            private = (*private, bookmarks)
         user = User(
             account=self._account,
+            private=self._private(),
             roster=self._roster(),
-            private=private,
             vCard=self._vCard(published),
             blocked=self._blocked(),
             archiving=self._archiving(),
@@ -95,10 +92,8 @@ class HostUsers:
         )
         if credentials is not None and not (user.password or user.keys):
             self._report("password", "Prosody has none: nobody can log in until one is set")
-        left = self._try("personal eventing", published.others)
-        if left:
-            self._report("personal eventing", f"muccore does not keep it ({shown(', '.join(left))})")
         yield user
+        yield from PublishedNodes(self._folder, self._host, name, self._account).records()
         problems, self._problems = self._problems, []
         yield from problems
         yield from self._archive(account)

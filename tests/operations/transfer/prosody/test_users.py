@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muccore.im.archivepreferences import ArchivePreferences
 from muccore.interfaces import RosterItem
 from muccore.operations.transfer.prosody.users import HostUsers
-from muccore.operations.transfer.records import Problem, Record, User
+from muccore.operations.transfer.records import Messages, NodeItems, Problem, Record, User, UserNode
 from muccore.xmpp.rendering import render
 from muccore.xmpp.scramkeys import ScramKeys
 from tests.operations.transfer.prosody.datafolder import WrittenFolder, archived, element, problems, stored, user
@@ -137,20 +137,14 @@ class UserTests(SynchronousTestCase):
         self.assertEqual(found.blocked, {"tybalt@capulet.lit", "spam.lit"})
 
     def test_published(self) -> None:
-        """Bookmarks and vCards that are published count where there are no others; what cannot come is told."""
+        """Nodes come between the account and its archive."""
         mark = element("conference", xmlns="urn:xmpp:bookmarks:1")
         self.put("pep_urn:xmpp:bookmarks:1", stored(mark, 1, "r@x"), ending=".list")
-        self.put("pep_urn:omemo", stored(element("x"), 1), ending=".list")
-        self.put("pep", '{["urn:xmpp:bookmarks:1"] = {}, ["urn:omemo"] = {}}')
-        records = self.records()
-        [private] = map(render, user(records).private)
-        self.assertEqual(private, b"<storage xmlns='storage:bookmarks'><conference jid='r@x'/></storage>")
-        reason = "muccore does not keep it (urn:omemo)"
-        self.assertEqual(problems(records), [f"romeo@montague.lit: personal eventing: {reason}"])
-        self.put("private", f'{{["x"] = {element("storage", xmlns="storage:bookmarks")}}}')
-        self.assertEqual(
-            [render(each) for each in user(self.records()).private], [b"<storage xmlns='storage:bookmarks'/>"]
-        )
+        self.put("pep", '{["urn:xmpp:bookmarks:1"] = {}}')
+        message = element("message", type="chat", to="romeo@montague.lit", from_="a@b")
+        self.put("archive", stored(message.replace("from:", "from"), 1, "m"), ending=".list")
+        kinds = [type(each) for each in self.records()]
+        self.assertEqual(kinds, [User, UserNode, NodeItems, Messages])
 
     def test_privacyLists(self) -> None:
         """Without a block list, the default privacy list counts, as for Prosody."""
