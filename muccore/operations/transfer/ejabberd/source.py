@@ -16,8 +16,9 @@ from muccore.im import lastactivity
 from muccore.im.archivepreferences import ArchivePreferences
 from muccore.operations.transfer.documentsource import DocumentSource
 from muccore.operations.transfer.ejabberd.archives import archiveItem, preferencesOf
+from muccore.operations.transfer.ejabberd.nodes import NODES, STATES, NodeTables
 from muccore.operations.transfer.ejabberd.rooms import RoomReader
-from muccore.operations.transfer.ejabberd.tables import ARCHIVE, HEADER, TablesFile, addressIn
+from muccore.operations.transfer.ejabberd.tables import ARCHIVE, HEADER, ITEMS, TablesFile, addressIn
 from muccore.operations.transfer.ejabberd.terms import Term
 from muccore.operations.transfer.ejabberd.values import addressOf, textOf
 from muccore.operations.transfer.foreignelements import shown
@@ -38,7 +39,7 @@ PREFERENCES: Final = "archive_prefs"
 LAST: Final = "last_activity"
 """The table of when accounts were available last."""
 
-_READ: Final = frozenset((ARCHIVE, ROOMS, NICKS, PREFERENCES, LAST))
+_READ: Final = frozenset((ARCHIVE, ROOMS, NICKS, PREFERENCES, LAST, NODES, STATES, ITEMS))
 _IN_DOCUMENT: Final = frozenset((
     "passwd", "roster", "roster_version", "private_storage", "privacy", "vcard", "vcard_search", "offline_msg",
 ))  # fmt: skip
@@ -140,11 +141,13 @@ class _Reading:
         self._used: set[tuple[str, str]] = set()
         self._preferences: dict[str, ArchivePreferences] = {}
         self._last: dict[str, bytes] = {}
+        self._nodes = NodeTables()
         # Those that have not been given yet, by address.
         self._archives: dict[str, tuple[TablesFile, bytes]] = {}
 
     def prepare(self) -> Iterator[Problem]:
         """Read what belongs to accounts and rooms that come later."""
+        yield from self._nodes.prepare(self._tables, _each)
         for file in self._tables:
             yield from _each(file, NICKS, self._addNick)
             yield from _each(file, PREFERENCES, self._addPreferences)
@@ -159,7 +162,7 @@ class _Reading:
                     self._archives[address] = file, key
 
     def withArchive(self, record: Record) -> Iterator[Record]:
-        """A record of the document; after an account comes its archive."""
+        """A record of the document; after an account come its nodes and its archive."""
         if not isinstance(record, User):
             yield record
             return
@@ -167,6 +170,7 @@ class _Reading:
         last = self._last.pop(account, None)
         documents = {} if last is None else {(lastactivity.KIND, lastactivity.KEY): last}
         yield replace(record, archiving=self._preferences.pop(account, record.archiving), documents=documents)
+        yield from self._nodes.of(account)
         yield from self._archive(parse(account))
 
     def rooms(self) -> Iterator[Record]:
@@ -195,6 +199,7 @@ class _Reading:
             yield Problem(address, "archive", missing)
         for account in self._preferences:
             yield Problem(account, "what is to be archived", missing)
+        yield from self._nodes.left()
         for service, account in sorted(self._nicks.keys() - self._used):
             yield Problem(account, f"registered nick at {service}", "nicks are registered with rooms, to members")
         for file in self._tables:

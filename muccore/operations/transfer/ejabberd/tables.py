@@ -23,6 +23,9 @@ HEADER: Final = re.compile(rb"\s*\{\s*tables\s*,")
 ARCHIVE: Final = "archive_msg"
 """The table of archived messages, by the account or room that the archive is of."""
 
+ITEMS: Final = "pubsub_item"
+"""The table of published items, whose rows are found one by one."""
+
 _DECLARATIONS: Final = "tables"
 _ROW: Final = re.compile(rb"^\{([a-z][a-z0-9_]*),", re.MULTILINE)
 _KEY: Final = re.compile(rb"\{archive_msg,\s*(\{\s*<<[^<>]*>>\s*,\s*<<[^<>]*>>\s*\})\s*,")
@@ -69,6 +72,18 @@ class TablesFile:
         for found in self._tables.get(table, ()):
             yield from self._read(found)
 
+    def places(self, table: str) -> list[Range]:
+        """Where the rows of a table are, several in a range unless the table is L{ITEMS}."""
+        return list(self._tables.get(table, ()))
+
+    def rowsAt(self, place: Range) -> Iterator[tuple[Term, ...]]:
+        """
+        Read the rows at a place.
+
+        @raise DataError: as L{rows}.
+        """
+        return self._read(place)
+
     def archives(self) -> Iterator[bytes]:
         """List the archives, each by what L{archived} takes."""
         return iter(self._archives)
@@ -93,7 +108,7 @@ class TablesFile:
             name = found.group(1).decode()
             self.counts[name] += name != _DECLARATIONS
             ranges = self._archive(begin) if name == ARCHIVE else self._tables.setdefault(name, [])
-            if ranges is last:
+            if ranges is last and name != ITEMS:
                 ranges[-1] = (ranges[-1][0], end)
             else:
                 ranges.append((begin, end))

@@ -117,7 +117,7 @@ class SourceTests(SynchronousTestCase):
             f'{{muc_registered,{{{ROMEO},<<"conference.lit">>}},<<"Romeo">>}}',
             "{muc_registered,x,y}",
             f"{{last_activity,{ROMEO},x,<<>>}}",
-            "{pubsub_item,x}", "{pubsub_item,y}", "{passwd,x}", "{caps_features,x}",
+            "{irc_custom,x}", "{irc_custom,y}", "{passwd,x}", "{caps_features,x}",
         )  # fmt: skip
         self.put("notes.txt", "to do")
         problems = [str(each) for each in self.records() if isinstance(each, Problem)]
@@ -132,7 +132,7 @@ class SourceTests(SynchronousTestCase):
                 "nobody@montague.lit: archive: there is no such account or room in the export",
                 "nobody@montague.lit: what is to be archived: there is no such account or room in the export",
                 "romeo@montague.lit: registered nick at conference.lit: nicks are registered with rooms, to members",
-                "table pubsub_item, with 2 rows: muccore has nothing like it",
+                "table irc_custom, with 2 rows: muccore has nothing like it",
                 "file notes.txt: it is no document of XEP-0227, and has no tables of ejabberd",
             ],
         )
