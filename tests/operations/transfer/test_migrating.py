@@ -236,11 +236,11 @@ class PostgreSQLTests(TestCase):
         self.database = self.postgresql.rpartition("/")[2]
         self.files = self.configure("sqlite:all.db")
 
-    def configure(self, place: str) -> ConfigurationFile:
+    def configure(self, place: str, archive: str = "sqlite:archive.db") -> ConfigurationFile:
         """Write a configuration with everything in one place, but for the archive."""
         return ConfigurationFile(
             self, auth={"backend": place},
-            storage={"affiliations": place, "archive": "sqlite:archive.db", "occupants": "memory:"},
+            storage={"affiliations": place, "archive": archive, "occupants": "memory:"},
         )  # fmt: skip
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -289,8 +289,8 @@ class PostgreSQLTests(TestCase):
         for source, target in (("sqlite:archive.db", journaled), (journaled, "sqlite:back.db")):
             told = self.finish(source, target, "--resume")
             self.assertTrue(any(line.startswith("archives: 2 copied and compared") for line in told), told)
-        other = self.configure("sqlite:" + self.files.file("back.db"))
-        os.link(self.files.file("back.db"), other.file("archive.db"))
+        returned = "sqlite:" + self.files.file("back.db")
+        other = self.configure(returned, returned)
         self.assertEqual(await self.content(other), before)
 
     def copied(self) -> int:
