@@ -17,8 +17,7 @@ from muccore.xmpp.retractions import isRetraction
 
 _SPOKEN: Final = frozenset({(ns.CLIENT, "body"), (ns.HINTS, "store")})
 _CONTENT: Final = _SPOKEN | {(ns.CLIENT, "subject")}
-_NO_STORE: Final = (ns.HINTS, "no-store")
-_NO_PERMANENT_STORE: Final = (ns.HINTS, "no-permanent-store")
+_REFUSALS: Final = frozenset({(ns.HINTS, "no-store"), (ns.HINTS, "no-permanent-store")})
 
 
 def isKept(message: Element) -> bool:
@@ -40,9 +39,15 @@ def isArchived(message: Element) -> bool:
     Whether an archive keeps a message: it has a body or a subject, or its sender wants that, unless they mind; or it is
     a retraction.
     """
-    names = _names(message)
-    isRefused = _NO_STORE in names or _NO_PERMANENT_STORE in names
-    return not (isRefused or _CONTENT.isdisjoint(names)) or isRetraction(message)
+    isWanted = False
+    for child in message.children:
+        if not isinstance(child, str):
+            name = child.uri, child.name
+            if name in _REFUSALS:
+                isWanted = False
+                break
+            isWanted = isWanted or name in _CONTENT
+    return isWanted or isRetraction(message)
 
 
 def _names(message: Element) -> set[tuple[str | None, str]]:
