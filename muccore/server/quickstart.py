@@ -26,6 +26,7 @@ from muccore.config.schema import Settings
 from muccore.http.websocket import PATH
 from muccore.net.selfsigned import selfSigned
 from muccore.server.preflight import usesTLS
+from muccore.server.website import siteURLs, webChatSettings
 
 
 def createCertificates(settings: Settings) -> Iterator[str]:
@@ -77,6 +78,9 @@ def describe(settings: Settings, needsAccounts: bool) -> Iterator[str]:
     for scheme, endpoints, note in (("ws", settings.http.listen, proxied), ("wss", settings.http.tlsListen, "")):
         for endpoint in endpoints:
             yield f"  {scheme}://{_address(endpoint)}{PATH}{note}"
+    site = siteURLs(settings).get(settings.server.domain)
+    if site is not None and webChatSettings(settings) is not None:
+        yield f"  {site}/join/lobby  web chat"
     for endpoint in settings.components.listen if settings.named["component"] else ():
         yield f"  {_address(endpoint)}  components"
     accounts = dict.fromkeys(_location(settings, host.accounts) for host in settings.hosts)

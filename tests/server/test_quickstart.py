@@ -15,9 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muccore.config.load import load
 from muccore.net.certificatecheck import isForDomain
-from muccore.server import quickstart
+from muccore.server import quickstart, website
 from muccore.server.preflight import loadCertificates
 from muccore.tap import Options, makeService
+from muccore.testing.server import makeSettings
 
 CONFIGURATION = """\
 [server]
@@ -191,6 +192,16 @@ class QuickstartTests(SynchronousTestCase):
         _, out, _ = self.command()
         archive = os.path.relpath(self.folder.descendant(["var", "archive.db"]).path)
         self.assertIn(f", rooms in memory:, their messages in {archive}.\n", out)
+
+    def test_webChat(self) -> None:
+        """The description has a link into a room, if there is a web chat and a port for it."""
+        tls = {"certificate": "localhost.crt", "private_key": "localhost.key"}
+        settings = makeSettings(http={"tls_listen": "tcp:5281:interface=127.0.0.1"}, tls=tls)
+        for fetched in True, False:
+            self.patch(website, "isFetched", lambda fetched=fetched: fetched)
+            for made, shown in ((settings, fetched), (makeSettings(), False)):
+                lines = list(quickstart.describe(made, False))
+                self.assertEqual("  https://localhost:5281/join/lobby  web chat" in lines, shown)
 
     def test_systemdSocket(self) -> None:
         """A socket passed by systemd is named as it is configured."""
