@@ -57,8 +57,8 @@ def webChatSettings(settings: Settings) -> WebChatSettings | None:
     http = settings.http
     if not http.webChat or not (http.listen or http.tlsListen) or not isFetched():
         return None
-    # Guests have a domain of their own, or that of the page.
-    guests = [host.domain for host in settings.hosts if host.anonymous]
+    # Guests of another domain are of use only if they may enter the rooms of this one.
+    guests = [host.domain for host in settings.hosts if host.anonymous and settings.anonymous.otherDomains]
     return WebChatSettings(
         {
             host.domain: ChatDomain(

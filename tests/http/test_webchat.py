@@ -90,6 +90,7 @@ class WebChatTests(SiteCase):
             ("/join/Lobby", "example.org", "lobby@rooms.example.org"),
             ("/join/caf%C3%A9", "example.org", "café@rooms.example.org"),
             ("/join/lobby@old.example.org", "example.org", "lobby@old.example.org"),
+            ("/join/a%2541", "example.org", "a%41@rooms.example.org"),
             ("/join/lobby%40rooms.example.net", "example.net", "lobby@rooms.example.net"),
         ):
             found = self.found(path)

@@ -100,7 +100,7 @@ class WebSiteTests(TestCase):
         """Pages offer what the hosts have; links into rooms are known with the address of the site."""
         settings = makeSettings(
             http={"listen": LOOPBACK, "public_url": "https://chat.example.org"},
-            auth={"anonymous": "no"}, **{"host guests.example": {"anonymous": "yes", "accounts": "memory:"}},
+            auth={"anonymous": "no"}, anonymous={"other_domains": "yes"}, **{"host guests.example": {"anonymous": "yes", "accounts": "memory:"}},
         )  # fmt: skip
         self.patch(website, "isFetched", lambda: False)
         self.assertIsNone(webChatSettings(settings))
@@ -115,6 +115,11 @@ class WebSiteTests(TestCase):
                 "guests.example": ChatDomain("", (), "guests.example"),
             },
         )
+        guests = {"anonymous": "yes", "accounts": "memory:"}
+        closed = makeSettings(http={"listen": LOOPBACK}, **{"host guests.example": guests})
+        chat = webChatSettings(closed)
+        assert chat is not None
+        self.assertEqual([each.guests for each in chat.domains.values()], ["", "guests.example"])
         self.assertEqual(webChatURL(settings, "localhost"), "https://chat.example.org/join/{jid}")
         for http in ({}, {"listen": LOOPBACK, "web_chat": "no"}):
             self.assertIsNone(webChatSettings(makeSettings(http=http)))

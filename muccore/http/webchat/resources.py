@@ -14,9 +14,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes
 
 from twisted.web.pages import notFound
 from twisted.web.resource import Resource
@@ -170,7 +170,7 @@ class ChatPage(Resource):
         request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
         request.setHeader(b"Cache-Control", b"no-cache")
         request.setHeader(b"Content-Security-Policy", _POLICY % _sockets(request))
-        page = (FOLDER / "page.html").read_text(encoding="utf-8")
+        page = _template()
         # In a script element nothing is escaped, and only "</" and "<!--" would end the text.
         data = json.dumps(found).replace("<", "\\u003c")
         return page.replace("{title}", html.escape(title)).replace("{settings}", data).encode()
@@ -196,11 +196,15 @@ class JoinPages(Folder):
     def getChild(self, path: bytes, request: Request) -> Any:
         """See L{Resource.getChild}; whether there is such a room, its service tells those who enter."""
         try:
-            # Unquoted by twisted.web already; a quoted one may have been quoted twice by a template.
-            name = path.decode("utf-8") if b"%" not in path else unquote_to_bytes(path).decode("utf-8")
+            name = path.decode("utf-8")
         except UnicodeDecodeError:
             return notFound()
         return ChatPage(self._settings, name) if name and not request.postpath else notFound()
+
+
+@cache
+def _template() -> str:
+    return (FOLDER / "page.html").read_text(encoding="utf-8")
 
 
 def _sockets(request: Request) -> bytes:

@@ -26,8 +26,17 @@ function remembered() {
     }
 }
 
+// Where the browser stores nothing, the form comes again.
+function remember(kind, name) {
+    try {
+        sessionStorage.setItem(storage, JSON.stringify({kind, name, room: settings.room}));
+    } catch { /* as above */ }
+}
+
 function forget() {
-    sessionStorage.removeItem(storage);
+    try {
+        sessionStorage.removeItem(storage);
+    } catch { /* as above */ }
 }
 
 function socketURL(path) {
@@ -104,7 +113,7 @@ function ask() {
             nick.reportValidity();
             return;
         }
-        sessionStorage.setItem(storage, JSON.stringify({kind, name, room: settings.room}));
+        remember(kind, name);
         start(kind, name);
     });
 }
