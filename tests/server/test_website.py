@@ -100,7 +100,8 @@ class WebSiteTests(TestCase):
         """Pages offer what the hosts have; links into rooms are known with the address of the site."""
         settings = makeSettings(
             http={"listen": LOOPBACK, "public_url": "https://chat.example.org"},
-            auth={"anonymous": "no"}, anonymous={"other_domains": "yes"}, **{"host guests.example": {"anonymous": "yes", "accounts": "memory:"}},
+            auth={"anonymous": "no"}, anonymous={"other_domains": "yes"},
+            **{"host guests.example": {"anonymous": "yes", "accounts": "memory:"}},
         )  # fmt: skip
         self.patch(website, "isFetched", lambda: False)
         self.assertIsNone(webChatSettings(settings))
